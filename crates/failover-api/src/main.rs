@@ -1,0 +1,2 @@
+//! The `failover-api` program.
+fn main() {}

@@ -1,0 +1,7 @@
+//! What a failover changes in Git, decided without any I/O.
+//!
+//! Modules are declared in their order: each uses only those above it.
+
+pub mod code;
+pub mod name;
+pub mod yaml;

@@ -1,0 +1,298 @@
+//! Checked names: a value of these types is valid by construction.
+//!
+//! The Kubernetes rules are those of the API server (RFC 1123 labels and subdomains, label keys and values).
+
+use std::fmt;
+
+/// Why a text is not a valid name; worded to follow "must ".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must {0}")]
+pub struct NameError(pub &'static str);
+
+const LABEL: NameError = NameError(
+    "be at most 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit (RFC 1123 label)",
+);
+const SUBDOMAIN: NameError = NameError(
+    "be at most 253 characters of a-z, 0-9, '-' and '.', each part starting and ending with a letter or digit (RFC 1123 subdomain)",
+);
+const LABEL_VALUE: NameError = NameError(
+    "be 1 to 63 characters of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit (label value)",
+);
+const LABEL_KEY: NameError = NameError(
+    "be a label key: an optional DNS prefix and '/', then at most 63 characters of A-Z, a-z, 0-9, '-', '_', '.'",
+);
+const REPO_PATH: NameError = NameError(
+    "be a relative path inside the repository, with '/' between its parts and none of them empty, '.', '..' or '.git'",
+);
+const BRANCH: NameError = NameError("be a branch name that git accepts, without refs/heads/");
+const OBJECT_ID: NameError = NameError("be a full Git object id: 40 or 64 lowercase hexadecimal digits");
+const OPERATION: NameError = NameError("be an operation id: 1 to 64 characters of a-z, 0-9 and '-'");
+const KEY: NameError = NameError("be 1 to 200 visible ASCII characters");
+const ACTOR: NameError = NameError("be 1 to 100 printable characters on one line");
+const KIND: NameError = NameError("be a Kubernetes kind such as Deployment");
+
+fn is_label(s: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    s.len() <= 63
+        && edge(s.as_bytes().first())
+        && edge(s.as_bytes().last())
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_subdomain(s: &str) -> bool {
+    s.len() <= 253 && s.split('.').all(is_label)
+}
+
+fn is_label_value(s: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    s.len() <= 63
+        && edge(s.as_bytes().first())
+        && edge(s.as_bytes().last())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn is_label_key(s: &str) -> bool {
+    match s.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_label_value(name),
+        None => is_label_value(s),
+    }
+}
+
+fn is_repo_path(s: &str) -> bool {
+    !s.is_empty()
+        && s.len() <= 4096
+        && !s.contains(['\0', '\n', '\r', '\\'])
+        && s.split('/')
+            .all(|part| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git"))
+}
+
+/// The rules of `git check-ref-format --branch`, as its manual states them.
+fn is_branch(s: &str) -> bool {
+    !s.is_empty()
+        && s.len() <= 255
+        && s != "@"
+        && !s.starts_with('-')
+        && !s.ends_with('.')
+        && !s.contains("..")
+        && !s.contains("@{")
+        && !s.chars().any(|c| c.is_ascii_control() || " ~^:?*[\\".contains(c))
+        && s.split('/')
+            .all(|part| !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none())
+}
+
+fn is_object_id(s: &str) -> bool {
+    matches!(s.len(), 40 | 64) && s.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+}
+
+macro_rules! checked_name {
+    ($($(#[$doc:meta])* $name:ident: $check:expr, $error:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks `text` and keeps it.
+            ///
+            /// # Errors
+            /// The rule that `text` breaks.
+            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+                let text = text.into();
+                let check: fn(&str) -> bool = $check;
+                if check(&text) { Ok(Self(text)) } else { Err($error) }
+            }
+
+            /// The checked text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+    )*};
+}
+
+checked_name! {
+    /// The name of a service in the config: one app that can move.
+    ServiceName: is_subdomain, SUBDOMAIN;
+    /// A Kubernetes namespace.
+    Namespace: is_label, LABEL;
+    /// The name of a Kubernetes object (a workload, a claim …).
+    ObjectName: is_subdomain, SUBDOMAIN;
+    /// The kind of a Kubernetes object.
+    Kind: |s| s.len() <= 63 && s.starts_with(|c: char| c.is_ascii_uppercase())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric()), KIND;
+    /// The name of a volume in a pod template.
+    VolumeName: is_label, LABEL;
+    /// The key of a node label.
+    LabelKey: is_label_key, LABEL_KEY;
+    /// The value of a node label.
+    LabelValue: is_label_value, LABEL_VALUE;
+    /// A file or folder in the repository.
+    RepoPath: is_repo_path, REPO_PATH;
+    /// A Git branch, without `refs/heads/`.
+    BranchName: is_branch, BRANCH;
+    /// The id of a Git commit (SHA-1 or SHA-256).
+    CommitId: is_object_id, OBJECT_ID;
+    /// The id of a Git blob; equal ids mean equal content.
+    BlobId: is_object_id, OBJECT_ID;
+    /// Names one move, in the commit's trailer and in every answer about it.
+    OperationId: |s| (1..=64).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), OPERATION;
+    /// What a caller sends so that a repeated request is recognised.
+    IdempotencyKey: |s| (1..=200).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()), KEY;
+    /// Who asked for a move.
+    Actor: |s| (1..=100).contains(&s.chars().count()) && !s.trim().is_empty()
+        && !s.chars().any(char::is_control), ACTOR;
+}
+
+impl CommitId {
+    /// The first 12 digits, as people read it.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl RepoPath {
+    /// The folder that holds this path; `None` at the top of the repository.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(parent, _)| parent)
+    }
+
+    /// The last part.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
+    }
+}
+
+/// Where a service can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The node and claim where the service belongs.
+    Primary,
+    /// The node and claim that take over.
+    Backup,
+}
+
+impl Role {
+    /// `primary` or `backup`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A branch at a commit, written as Flux does: `main@sha1:<id>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The branch.
+    pub branch: BranchName,
+    /// Its commit.
+    pub commit: CommitId,
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = if self.commit.as_str().len() == 40 { "sha1" } else { "sha256" };
+        write!(f, "{}@{algorithm}:{}", self.branch, self.commit)
+    }
+}
+
+impl serde::Serialize for Revision {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// The known names nearest to `wanted`, best first, at most three; empty when none is near.
+pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let wanted = wanted.to_lowercase();
+    let mut scored: Vec<(f64, &str)> = known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))
+        .filter(|(score, _)| *score >= 0.8)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubernetes_names_follow_the_api_server() {
+        for good in ["sonarr", "a", "a-1", &"x".repeat(63)] {
+            assert!(Namespace::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Sonarr", "-a", "a-", "a_b", "a.b", "ä", "a b", &"x".repeat(64)] {
+            assert!(Namespace::new(bad).is_err(), "{bad}");
+        }
+        assert!(ObjectName::new("data-pvc.sonarr-0").is_ok());
+        assert!(ObjectName::new("a..b").is_err());
+        assert!(LabelKey::new("kubernetes.io/hostname").is_ok());
+        assert!(LabelKey::new("/hostname").is_err());
+        assert!(LabelKey::new("a/b/c").is_err());
+        assert!(LabelValue::new("K3s_w1.local").is_ok());
+        assert!(LabelValue::new("").is_err());
+    }
+
+    #[test]
+    fn a_repository_path_cannot_leave_the_repository() {
+        assert!(RepoPath::new("apps/media/sonarr.yaml").is_ok());
+        for bad in
+            ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".git/config", "a/.GIT/x", "a\\b", "a\nb"]
+        {
+            assert!(RepoPath::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn branches_that_git_refuses_are_refused() {
+        for good in ["main", "env/prod", "v1.2"] {
+            assert!(BranchName::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "-x", "a..b", "a b", "a:b", "a~1", "a.lock", "x/.y", "a/", "@", "a@{1}", "refs\\x", "+main",
+            "a\n",
+        ] {
+            assert_eq!(BranchName::new(bad).is_err(), bad != "+main", "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_come_first() {
+        assert_eq!(nearest("sonar", ["radarr", "sonarr", "jellyfin"]).first(), Some(&"sonarr"));
+        assert!(nearest("postgres", ["sonarr"]).is_empty());
+    }
+}
