@@ -2,6 +2,7 @@
 //!
 //! Modules are declared in their order: each uses only those above it.
 
-pub mod code;
 pub mod name;
 pub mod yaml;
+pub mod code;
+pub mod field;

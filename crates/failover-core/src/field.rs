@@ -1,0 +1,202 @@
+//! Which field of a manifest, and which value it has for a role.
+
+use std::fmt;
+
+/// A path to one field, in Kustomize's field-path syntax:
+/// `spec.template.spec.volumes.[name=data].persistentVolumeClaim.claimName`. A dot in a key is written `\.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldPath(Vec<Segment>);
+
+/// One step of a [`FieldPath`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Segment {
+    /// The entry of a mapping.
+    Key(String),
+    /// `[key=value]`: the one item of a list whose `key` has this value.
+    Item {
+        /// The key to compare.
+        key: String,
+        /// The value it has.
+        value: String,
+    },
+}
+
+/// Why a text is not a field path; worded to follow "the field path ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldPathError {
+    /// Nothing, or nothing between two dots.
+    #[error("has an empty part; write a dot inside a key as '\\.'")]
+    Empty,
+    /// A bracket without its partner or without `key=value`.
+    #[error("has {0:?}, which is not a list selector such as [name=data]")]
+    Selector(String),
+    /// An item chosen by position or by wildcard: positions shift when somebody adds an item.
+    #[error("chooses list items by {0:?}; name the item instead, such as [name=data]")]
+    Position(String),
+    /// The last part selects an item instead of naming a field.
+    #[error("ends in a list selector; it must end in the name of a field")]
+    NoField,
+}
+
+impl FieldPath {
+    /// A path of plain keys.
+    pub fn of_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(keys.into_iter().map(|key| Segment::Key(key.to_owned())).collect())
+    }
+
+    /// Reads Kustomize's syntax.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with `text`.
+    pub fn parse(text: &str) -> Result<Self, FieldPathError> {
+        let mut segments = Vec::new();
+        let mut rest = text;
+        loop {
+            let (segment, after) =
+                if rest.starts_with('[') { Self::selector(rest)? } else { Self::key(rest)? };
+            segments.push(segment);
+            match after.strip_prefix('.') {
+                Some(after) => rest = after,
+                None if after.is_empty() => break,
+                None => return Err(FieldPathError::Selector(after.to_owned())),
+            }
+        }
+        match segments.last() {
+            Some(Segment::Key(_)) => Ok(Self(segments)),
+            Some(Segment::Item { .. }) | None => Err(FieldPathError::NoField),
+        }
+    }
+
+    fn selector(text: &str) -> Result<(Segment, &str), FieldPathError> {
+        let wrong = || FieldPathError::Selector(text.to_owned());
+        let (inside, after) = text[1..].split_once(']').ok_or_else(wrong)?;
+        let (key, value) = inside.split_once('=').ok_or_else(wrong)?;
+        if key.is_empty() || value.is_empty() {
+            return Err(wrong());
+        }
+        Ok((Segment::Item { key: key.to_owned(), value: value.to_owned() }, after))
+    }
+
+    fn key(text: &str) -> Result<(Segment, &str), FieldPathError> {
+        let mut key = String::new();
+        let mut chars = text.char_indices().peekable();
+        let mut end = text.len();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' if chars.peek().is_some_and(|(_, next)| *next == '.') => {
+                    key.push('.');
+                    chars.next();
+                }
+                '.' | '[' => {
+                    end = at;
+                    break;
+                }
+                other => key.push(other),
+            }
+        }
+        if key.is_empty() {
+            return Err(FieldPathError::Empty);
+        }
+        if key == "*" || key == "-" || key.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(FieldPathError::Position(key));
+        }
+        Ok((Segment::Key(key), &text[end..]))
+    }
+
+    /// The steps from the document's root; never empty, the last one a key.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, segment) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            write!(f, "{segment}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(&key.replace('.', "\\.")),
+            Self::Item { key, value } => write!(f, "[{key}={value}]"),
+        }
+    }
+}
+
+impl serde::Serialize for FieldPath {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// A value that a field can be set to, with the type that the API server must read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A text; quoted where YAML would take it for something else.
+    String(String),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String(text) => f.write_str(text),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+/// Which missing keys an edit may add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insert {
+    /// None: the field must be there.
+    Never,
+    /// The last key of the path, into a mapping that is there.
+    LastKey,
+    /// The last two keys, such as `nodeSelector` with its label.
+    LastTwoKeys,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_kustomize_reads_them_and_written_back() {
+        for text in [
+            "spec.paused",
+            "spec.template.spec.volumes.[name=data].persistentVolumeClaim.claimName",
+            "spec.nodeSelector.kubernetes\\.io/hostname",
+            "spec.[a=b=c].x",
+        ] {
+            assert_eq!(FieldPath::parse(text).unwrap().to_string(), text);
+        }
+        let path = FieldPath::parse("a.b\\.c/d").unwrap();
+        assert_eq!(path.segments(), [Segment::Key("a".into()), Segment::Key("b.c/d".into())]);
+    }
+
+    #[test]
+    fn what_is_not_a_path_is_refused() {
+        for text in [
+            "", ".", "a.", ".a", "a..b", "a.[name]", "a.[=x].b", "a.[x=].b", "a.[x=y", "a.[x=y]b", "a[x=y].b",
+        ] {
+            assert!(FieldPath::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(FieldPath::parse("a.0.b"), Err(FieldPathError::Position("0".into())));
+        assert_eq!(FieldPath::parse("a.*.b"), Err(FieldPathError::Position("*".into())));
+        assert_eq!(FieldPath::parse("a.[x=y]"), Err(FieldPathError::NoField));
+    }
+}
