@@ -44,6 +44,11 @@ impl FieldPath {
         Self(keys.into_iter().map(|key| Segment::Key(key.to_owned())).collect())
     }
 
+    /// A path through `steps` to the key `field`.
+    pub fn through(steps: impl IntoIterator<Item = Segment>, field: &str) -> Self {
+        Self(steps.into_iter().chain([Segment::Key(field.to_owned())]).collect())
+    }
+
     /// Reads Kustomize's syntax.
     ///
     /// # Errors
