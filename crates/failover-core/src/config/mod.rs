@@ -2,6 +2,13 @@
 
 mod model;
 mod error;
+mod duration;
+mod scalar;
+mod fields;
+mod check;
+mod service;
+mod read;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use model::{Config, Placement, Service, Setting, SettingKind, Target, Workload};
+pub use read::{MAX_CONFIG_BYTES, parse};

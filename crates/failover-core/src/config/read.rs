@@ -1,0 +1,127 @@
+//! From the text of `services.yaml` to a checked config.
+
+use std::collections::BTreeMap;
+
+use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::error::{ConfigError, ConfigErrors};
+use super::fields::{Field, Fields, Reader, shown};
+use super::model::Config;
+use super::service::{Defaults, ServiceReader};
+use crate::name::{NameError, ServiceName};
+use crate::yaml::{self, Node, Place};
+
+/// Largest config that is read, in bytes; a ConfigMap holds no more.
+pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// Reads and checks the text of `services.yaml`.
+///
+/// YAML aliases and `<<` are followed. A `defaults:` mapping may give `node_label_key`, `path`, `cooldown` and
+/// `max_data_age` for all services; it may not give `settings`, because all services would then set the very
+/// same field. A service's `path` is where its workload's manifest is looked for, and that of its settings with
+/// the same target.
+///
+/// # Errors
+/// Everything that is wrong, with its place; also a config without any service, so that an emptied file never
+/// replaces a good one.
+pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    let alone = |place, message: String, hint: &str| {
+        Err(ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }]))
+    };
+    let start = Place { line: 1, column: 1 };
+    if text.len() > MAX_CONFIG_BYTES {
+        let message = format!("the config has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
+        return alone(start, message, "split it between several instances");
+    }
+    let documents = match yaml::parse(text) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let message = format!("this is not YAML: {}", error.message);
+            return alone(error.place, message, "correct the text here or just before");
+        }
+    };
+    match documents.as_slice() {
+        [] => alone(start, "the config is empty".to_owned(), EMPTY_HINT),
+        [document] => read(document),
+        [_, second, ..] => alone(
+            second.place,
+            "the config has more than one YAML document".to_owned(),
+            "keep one 'services:' mapping and remove the '---' lines after it",
+        ),
+    }
+}
+
+const EMPTY_HINT: &str =
+    "list at least one service under 'services:'; an empty config never replaces a good one";
+
+fn read(document: &Node) -> Result<Config, ConfigErrors> {
+    let mut reader = Reader::new(document);
+    let mut claims = Vec::new();
+    let mut moved = Vec::new();
+    let config = root(&mut reader, document, &mut claims, &mut moved);
+    let mut errors = reader.into_errors();
+    errors.extend(shared_claims(claims));
+    errors.extend(shared_fields(moved));
+    match config {
+        Some(config) if errors.is_empty() => Ok(config),
+        Some(_) | None => Err(ConfigErrors::new(errors)),
+    }
+}
+
+fn root<'a>(
+    reader: &mut Reader<'a>,
+    document: &'a Node,
+    claims: &mut Vec<ClaimUse>,
+    moved: &mut Vec<FieldUse>,
+) -> Option<Config> {
+    if document.is_null() {
+        reader.error(document.place, "the config is empty", EMPTY_HINT);
+        return None;
+    }
+    let root = reader.fields(document, "the config".to_owned(), document.place)?;
+    if root.has("apiVersion") && root.has("kind") {
+        reader.error(
+            document.place,
+            "this is a Kubernetes manifest, not the text of services.yaml",
+            "of a ConfigMap give only what stands under its data, or mount it and give the mounted file",
+        );
+        return None;
+    }
+    reader.only(&root, &["services", "defaults"]);
+    let defaults = root.get("defaults").map(|field| Defaults::read(reader, field)).unwrap_or_default();
+    let Some(field) = root.get("services") else {
+        reader.error(document.place, "the config has no 'services'", EMPTY_HINT);
+        return None;
+    };
+    let listed = listed(reader, field)?;
+    let mut services = BTreeMap::new();
+    for (key, field) in listed.iter() {
+        match ServiceName::new(key) {
+            Ok(name) => {
+                let service = ServiceReader { reader, defaults: &defaults, claims, moved, name: &name };
+                if let Some(service) = service.read(field) {
+                    services.insert(name, service);
+                }
+            }
+            Err(NameError(rule)) => reader.error(
+                field.place,
+                format!("the service name is {}", shown(key)),
+                format!("it must {rule}"),
+            ),
+        }
+    }
+    Some(Config::new(services))
+}
+
+/// The entries of `services`, at least one.
+fn listed<'a>(reader: &mut Reader<'a>, field: Field<'a>) -> Option<Fields<'a>> {
+    let listed = if field.node.is_null() {
+        None
+    } else {
+        Some(reader.fields(field.node, "'services'".to_owned(), field.place)?)
+    };
+    let listed = listed.filter(|listed| listed.iter().next().is_some());
+    if listed.is_none() {
+        reader.error(field.place, "the config has no services", EMPTY_HINT);
+    }
+    listed
+}
