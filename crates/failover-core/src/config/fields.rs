@@ -50,6 +50,10 @@ impl<'a> Fields<'a> {
         self.entries.contains_key(key)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
         self.entries.iter().map(|(key, field)| (*key, *field))
     }
@@ -169,7 +173,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         for base in list {
-            for (key, field) in self.entries(base, &format!("'<<' of {what}"), depth)? {
+            for (key, field) in self.entries(base, "the mapping of '<<'", depth)? {
                 entries.entry(key).or_insert(field);
             }
         }

@@ -112,15 +112,14 @@ fn root<'a>(
     Some(Config::new(services))
 }
 
-/// The entries of `services`, at least one.
+/// The entries of `services`; that there is none is reported.
 fn listed<'a>(reader: &mut Reader<'a>, field: Field<'a>) -> Option<Fields<'a>> {
     let listed = if field.node.is_null() {
         None
     } else {
         Some(reader.fields(field.node, "'services'".to_owned(), field.place)?)
     };
-    let listed = listed.filter(|listed| listed.iter().next().is_some());
-    if listed.is_none() {
+    if field.node.entries().is_empty() && listed.as_ref().is_none_or(Fields::is_empty) {
         reader.error(field.place, "the config has no services", EMPTY_HINT);
     }
     listed
