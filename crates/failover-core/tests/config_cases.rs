@@ -1,5 +1,7 @@
 //! Bad configs with the exact places of what is wrong in them.
 
+#![expect(clippy::expect_used, reason = "a test's helpers fail the test")]
+
 use failover_core::config::{MAX_CONFIG_BYTES, parse};
 
 /// Line, column, and a part of the message or its hint.

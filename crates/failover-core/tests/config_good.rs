@@ -1,5 +1,7 @@
 //! Good configs, and properties of reading any text.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
