@@ -269,7 +269,7 @@ fn services_are_checked_against_each_other() {
 }
 
 #[test]
-fn what_aliases_bring_is_reported_once_and_bounded() {
+fn what_aliases_bring_is_checked_and_bounded() {
     refused(
         "services:\n  a: &a\n    zzz: 1\n    namespace: x\n    deployment: a\n    volume_name: v\n    primary_pvc: \
          a1\n    backup_pvc: a2\n    primary_node_label: p\n    backup_node_label: b\n  b:\n    <<: *a\n    \
@@ -278,6 +278,10 @@ fn what_aliases_bring_is_reported_once_and_bounded() {
     );
     refused("services:\n  a: &a\n    <<: *a\n", &[(3, 9, "nests too deep")]);
     refused("services:\n  a:\n    <<: word\n", &[(3, 9, "the mapping of '<<' must be a mapping")]);
+    refused(
+        "services:\n  a:\n    <<: {}\n    <<: {}\n    namespace: x\n",
+        &[(2, 3, "names no workload"), (4, 5, "service a has '<<' twice")],
+    );
     let keys: String = (0..400).map(|n| format!("    k{n}: 1\n")).collect();
     let aliases: String = (0..400).map(|n| format!("  s{n}: *a\n")).collect();
     let errors = parse(&format!("services:\n  a: &a\n{keys}{aliases}")).unwrap_err();

@@ -128,8 +128,11 @@ impl<'a> Reader<'a> {
         let mut entries: BTreeMap<&str, Field<'_>> = BTreeMap::new();
         let mut bases = None;
         for (key, node) in pairs {
-            if is_merge(key) && bases.is_none() {
-                bases = Some(node);
+            if is_merge(key) {
+                if bases.replace(node).is_some() {
+                    let message = format!("{what} has '<<' twice");
+                    self.error(key.place, message, "write one '<<: [*a, *b]'");
+                }
                 continue;
             }
             let Some(name) = self.key(key, what) else { continue };

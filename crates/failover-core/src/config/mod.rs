@@ -6,6 +6,8 @@ mod duration;
 mod scalar;
 mod fields;
 mod check;
+mod entry;
+mod setting;
 mod service;
 mod read;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
 use super::model::Config;
-use super::service::{Defaults, ServiceReader};
 use crate::name::{NameError, ServiceName};
 use crate::yaml::{self, Node, Place};
 
