@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::check::{ClaimUse, FieldUse};
 use super::duration;
-use super::fields::{Field, Fields, Placed, Reader, shown};
+use super::fields::{Field, Fields, Reader, shown};
 use super::model::Target;
+use super::value::Placed;
 use crate::field::FieldPath;
 use crate::name::{LabelKey, Namespace, ObjectName, RepoPath, Role, ServiceName};
 use crate::yaml::Place;

@@ -5,6 +5,7 @@ mod error;
 mod duration;
 mod scalar;
 mod fields;
+mod value;
 mod check;
 mod entry;
 mod setting;

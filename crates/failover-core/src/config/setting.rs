@@ -1,8 +1,9 @@
 //! The `settings:` of a service.
 
 use super::entry::ServiceReader;
-use super::fields::{Field, Fields, Placed, shown};
+use super::fields::{Field, Fields, shown};
 use super::model::{Setting, SettingKind, Target};
+use super::value::Placed;
 use crate::field::{FieldPath, Insert, Segment, Value};
 use crate::name::{Namespace, ObjectName, Role};
 use crate::yaml::Node;
