@@ -102,6 +102,9 @@ codes! {
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
 
+    // The server itself.
+    Busy "busy" Failure 503 "Earlier moves are still under way.";
+
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";
     RemoteUnreachable "remote-unreachable" Failure 502 "The Git remote cannot be reached.";

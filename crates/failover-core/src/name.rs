@@ -29,6 +29,7 @@ const OBJECT_ID: NameError = NameError("be a full Git object id: 40 or 64 lowerc
 const OPERATION: NameError = NameError("be an operation id: 1 to 64 characters of a-z, 0-9 and '-'");
 const KEY: NameError = NameError("be 1 to 200 visible ASCII characters");
 const ACTOR: NameError = NameError("be 1 to 100 printable characters on one line");
+const REASON: NameError = NameError("be 1 to 500 printable characters on one line");
 const KIND: NameError = NameError("be a Kubernetes kind such as Deployment");
 
 fn is_label(s: &str) -> bool {
@@ -161,6 +162,9 @@ checked_name! {
     /// Who asked for a move.
     Actor: |s| (1..=100).contains(&s.chars().count()) && !s.trim().is_empty()
         && !s.chars().any(char::is_control), ACTOR;
+    /// Why somebody asked for a move; one line, so that it cannot be taken for a trailer.
+    Reason: |s| (1..=500).contains(&s.chars().count()) && !s.trim().is_empty()
+        && !s.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), REASON;
 }
 
 impl CommitId {
@@ -202,6 +206,28 @@ impl Role {
         match self {
             Self::Primary => "primary",
             Self::Backup => "backup",
+        }
+    }
+}
+
+impl Role {
+    /// The other role.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Primary => Self::Backup,
+            Self::Backup => Self::Primary,
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text {
+            "primary" => Ok(Self::Primary),
+            "backup" => Ok(Self::Backup),
+            _ => Err(NameError("be primary or backup")),
         }
     }
 }

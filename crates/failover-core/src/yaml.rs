@@ -3,6 +3,7 @@
 //! Used to find and edit values in manifests and to point at the place of a problem in the config. It never
 //! writes YAML and never guesses: what the parser refuses is an error with its line and column.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, Span, StructureStyle};
@@ -125,6 +126,52 @@ impl Node {
         }
         for item in self.items() {
             item.walk(visit);
+        }
+    }
+}
+
+/// The anchors of a stream, to read a value through an alias or a merge key.
+#[derive(Debug, Default)]
+pub struct Anchors<'a>(HashMap<usize, &'a Node>);
+
+impl<'a> Anchors<'a> {
+    /// The anchors that `document` defines.
+    #[must_use]
+    pub fn of(document: &'a Node) -> Self {
+        let mut anchors = HashMap::new();
+        document.walk(&mut |node| {
+            if let Some(anchor) = node.anchor {
+                anchors.insert(anchor, node);
+            }
+        });
+        Self(anchors)
+    }
+
+    /// The node itself, or the one that an alias stands for.
+    #[must_use]
+    pub fn resolve(&self, node: &'a Node) -> &'a Node {
+        match &node.value {
+            NodeValue::Alias(target) => self.0.get(target).copied().unwrap_or(node),
+            NodeValue::Scalar { .. } | NodeValue::Mapping { .. } | NodeValue::Sequence { .. } => node,
+        }
+    }
+
+    /// The value of `key`, also where it comes through an alias or a merge key (`<<`).
+    #[must_use]
+    pub fn get(&self, node: &'a Node, key: &str) -> Option<&'a Node> {
+        self.get_within(node, key, 8)
+    }
+
+    fn get_within(&self, node: &'a Node, key: &str, depth: u8) -> Option<&'a Node> {
+        let node = self.resolve(node);
+        if let Some(value) = node.get(key) {
+            return Some(self.resolve(value));
+        }
+        let depth = depth.checked_sub(1)?;
+        let merged = self.resolve(node.get("<<")?);
+        match merged.items() {
+            [] => self.get_within(merged, key, depth),
+            many => many.iter().find_map(|one| self.get_within(one, key, depth)),
         }
     }
 }

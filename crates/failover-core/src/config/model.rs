@@ -1,6 +1,7 @@
 //! The checked config: what can move, and what a move sets.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::field::{FieldPath, Insert, Segment, Value};
@@ -152,6 +153,12 @@ impl Target {
     #[must_use]
     pub fn is_same_object(&self, other: &Self) -> bool {
         (&self.kind, &self.name, &self.namespace) == (&other.kind, &other.name, &other.namespace)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 

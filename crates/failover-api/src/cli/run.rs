@@ -1,0 +1,64 @@
+//! Which command was given.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use super::{demo, fail, serve};
+
+/// The stack of each thread, in bytes: YAML may nest 255 deep.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Moves stateful Kubernetes apps to their other node by committing to Git.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer HTTP requests to show and move services.
+    Serve(Box<serve::Flags>),
+    /// Try everything on a made-up repository in a temporary folder; Ctrl-C removes it.
+    Demo(demo::Flags),
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the program could not start its threads: {error}")),
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(flags) => serve::serve(*flags).await,
+            Command::Demo(flags) => demo::demo(flags).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+/// Cancelled by Ctrl-C or by the signal that asks a container to stop.
+pub(super) fn stop_signal() -> Result<CancellationToken, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(stop)
+}

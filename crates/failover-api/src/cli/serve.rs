@@ -1,0 +1,160 @@
+//! `failover-api serve`
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use failover_core::name::{BranchName, RepoPath};
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::run::stop_signal;
+use crate::git::{self, Author, RemoteUrl, Repository, SshSettings};
+use crate::http::{self, AppState};
+use crate::pipeline::{self, Pipeline};
+use crate::source;
+use crate::telemetry::{self, LogFormat};
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// The services that can move: services.yaml.
+    #[arg(long, env = "FAILOVER_API_CONFIG", value_name = "FILE", default_value = "services.yaml")]
+    config: PathBuf,
+    /// The repository that Flux reads: ssh://user@host/path, user@host:path or a local path.
+    #[arg(long, env = "FAILOVER_API_REPO", value_name = "URL|PATH")]
+    repo: String,
+    /// The branch that Flux reads [default: the repository's HEAD].
+    #[arg(long, env = "FAILOVER_API_BRANCH")]
+    branch: Option<BranchName>,
+    /// The folder to search for manifests [default: the whole repository].
+    #[arg(long, env = "FAILOVER_API_ROOT", value_name = "FOLDER", value_parser = parse_root)]
+    root: Option<RepoPath>,
+    /// The private key for SSH, without passphrase.
+    #[arg(long, env = "FAILOVER_API_SSH_KEY", value_name = "FILE")]
+    ssh_key: Option<PathBuf>,
+    /// The SSH host keys to trust; no other is.
+    #[arg(long, env = "FAILOVER_API_KNOWN_HOSTS", value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+    /// Where to keep the local copy of the repository, preferably in memory [default: the temporary folder].
+    #[arg(long, env = "FAILOVER_API_CACHE_DIR", value_name = "FOLDER")]
+    cache_dir: Option<PathBuf>,
+    /// How often to look at the repository when nobody asks, 1s to 1h.
+    #[arg(long, env = "FAILOVER_API_POLL", value_name = "DURATION", default_value = "30s", value_parser = parse_poll)]
+    poll: Duration,
+    /// Who commits are made by.
+    #[arg(
+        long,
+        env = "FAILOVER_API_AUTHOR",
+        value_name = "NAME <EMAIL>",
+        default_value = "failover-api <failover-api@cluster.local>"
+    )]
+    author: Author,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, env = "FAILOVER_API_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// How log lines look.
+    #[arg(long, env = "FAILOVER_API_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Answer moves from other machines although nobody is authenticated. Only behind something that checks callers.
+    #[arg(long, env = "FAILOVER_API_ALLOW_UNAUTHENTICATED_MOVES")]
+    allow_unauthenticated_moves: bool,
+}
+
+fn parse_root(text: &str) -> Result<RepoPath, String> {
+    let text = text.trim_start_matches("./").trim_end_matches('/');
+    RepoPath::new(text).map_err(|error| error.to_string())
+}
+
+fn parse_poll(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| "must be a duration such as 30s or 5m".to_owned())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if (1..=3600).contains(&duration.as_secs()) => Ok(duration),
+        _ => Err("must be between 1s and 1h".to_owned()),
+    }
+}
+
+/// Serves until asked to stop.
+pub(super) async fn serve(flags: Flags) -> Result<(), String> {
+    telemetry::start(flags.log_format, LevelFilter::INFO);
+    let url = RemoteUrl::parse(&flags.repo).map_err(|error| format!("--repo: {error}"))?;
+    let ssh = ssh_settings(&url, flags.ssh_key.as_deref(), flags.known_hosts.as_deref())?;
+    let settings = git::Settings { url, branch: flags.branch, ssh, cache: flags.cache_dir };
+    let listener = TcpListener::bind(flags.listen).await.map_err(|error| {
+        format!("--listen {} cannot be used: {error}; give another address or port", flags.listen)
+    })?;
+    let server = Server {
+        git: settings,
+        config: flags.config,
+        pipeline: pipeline::Settings { author: flags.author, root: flags.root, poll: flags.poll },
+        allow_unauthenticated: flags.allow_unauthenticated_moves,
+    };
+    let running = server.start()?;
+    running.answer(listener).await
+}
+
+fn ssh_settings(
+    url: &RemoteUrl,
+    key: Option<&Path>,
+    known_hosts: Option<&Path>,
+) -> Result<Option<SshSettings>, String> {
+    match (url, key, known_hosts) {
+        (RemoteUrl::Local(_), _, _) => Ok(None),
+        (RemoteUrl::Ssh { .. }, Some(key), Some(known_hosts)) => {
+            let absolute = |path: &Path| std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()));
+            let shim = std::env::current_exe().map_err(|error| format!("this program's own file is unknown: {error}"))?;
+            Ok(Some(SshSettings { key: absolute(key)?, known_hosts: absolute(known_hosts)?, shim }))
+        }
+        (RemoteUrl::Ssh { .. }, _, _) => {
+            Err("a repository behind SSH needs --ssh-key and --known-hosts; ssh-keyscan shows a server's host keys".to_owned())
+        }
+    }
+}
+
+/// Everything that a server is made of.
+pub(super) struct Server {
+    pub(super) git: git::Settings,
+    pub(super) config: PathBuf,
+    pub(super) pipeline: pipeline::Settings,
+    pub(super) allow_unauthenticated: bool,
+}
+
+/// A server that reads its repository and is ready to answer.
+pub(super) struct Running {
+    pub(super) state: AppState,
+}
+
+impl Server {
+    pub(super) fn start(self) -> Result<Running, String> {
+        let repository = Repository::new(self.git)
+            .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
+        let config = source::watch(self.config);
+        let pipeline = Pipeline::start(self.pipeline, repository, config);
+        Ok(Running { state: AppState { pipeline, allow_unauthenticated: self.allow_unauthenticated } })
+    }
+}
+
+impl Running {
+    /// Answers on `listener` until asked to stop.
+    pub(super) async fn answer(self, listener: TcpListener) -> Result<(), String> {
+        let address = listener.local_addr().map_err(|error| format!("the address is unknown: {error}"))?;
+        if !address.ip().is_loopback() && !self.state.allow_unauthenticated {
+            tracing::warn!(
+                "moves are answered only for callers on this machine; see --allow-unauthenticated-moves"
+            );
+        }
+        let stop = stop_signal()?;
+        tracing::info!(%address, "listening");
+        let served = http::serve(listener, self.state, stop).await;
+        tracing::info!("stopped");
+        served.map_err(|error| format!("the server broke: {error}"))
+    }
+
+    /// The pipeline, to watch it.
+    pub(super) fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.state.pipeline)
+    }
+}

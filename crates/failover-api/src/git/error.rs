@@ -1,0 +1,100 @@
+//! What the remote, or the way to it, said no with.
+
+use failover_core::code::Code;
+
+/// The remote could not be read or written, and nothing of ours reached its branch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct RemoteError {
+    /// The stable name of the reason.
+    pub code: Code,
+    /// The reason with the remote's own words.
+    pub detail: String,
+}
+
+impl RemoteError {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most codes are not the remote's")]
+    pub fn hint(&self) -> &'static str {
+        match self.code {
+            Code::HostKeyUnknown => {
+                "compare the server's key with what its owner publishes (ssh-keyscan shows it), then add it to known_hosts"
+            }
+            Code::HostKeyChanged => {
+                "somebody may be in between: find out why the key changed before you replace it in known_hosts"
+            }
+            Code::SshKeyRejected => "add the public key to the Git host as a deploy key with write access",
+            Code::SshKeyUnusable => {
+                "check that --ssh-key names a private key without passphrase that this user can read (mode 0400, or 0440 owned by root)"
+            }
+            Code::RepositoryNotFound => "check the address and that the key may read the repository",
+            Code::BranchNotFound => "check --branch; an empty repository needs a first commit",
+            Code::CacheFailed => "check the space and permissions of --cache-dir",
+            _ => {
+                "check the Git host and the network; GET …?dry-run=true with Accept: text/x-patch gives the change for git am"
+            }
+        }
+    }
+
+    /// Whether the same call may work a little later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.code, Code::RemoteUnreachable | Code::RemoteTimeout | Code::RemoteFailed)
+    }
+}
+
+/// Reads from ssh's and git's own words why a command failed.
+pub(super) fn classify(stderr: &str) -> RemoteError {
+    let has = |words: &str| stderr.contains(words);
+    let code = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        Code::HostKeyChanged
+    } else if has("Host key verification failed") || has("key is known for") && has("strict checking") {
+        Code::HostKeyUnknown
+    } else if has("Load key") || has("not accessible") || has("UNPROTECTED PRIVATE KEY") {
+        Code::SshKeyUnusable
+    } else if has("marked as read only") || has("not allowed to push") || has("denied to ") {
+        Code::RemoteRefused
+    } else if has("Permission denied (") || has("Too many authentication failures") {
+        Code::SshKeyRejected
+    } else if has("couldn't find remote ref") {
+        Code::BranchNotFound
+    } else if has("does not appear to be a git repository")
+        || has("epository not found")
+        || has("not found.")
+        || has("dubious ownership")
+        || has("does not exist")
+    {
+        Code::RepositoryNotFound
+    } else if has("Connection refused")
+        || has("Could not resolve hostname")
+        || has("timed out")
+        || has("No route to host")
+        || has("Network is unreachable")
+        || has("Connection reset")
+        || has("Connection closed")
+        || has("kex_exchange_identification")
+    {
+        Code::RemoteUnreachable
+    } else {
+        Code::RemoteFailed
+    };
+    RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(stderr)))
+}
+
+/// A remote program's words, shortened to one line without control characters.
+pub(super) fn quote(words: &str) -> String {
+    const MAX_CHARS: usize = 600;
+    let lines = words
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.chars().all(|c| matches!(c, '@' | ' ')));
+    let joined = lines.collect::<Vec<_>>().join("; ");
+    let clean: String =
+        joined.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
+    if clean.is_empty() { "(none)".to_owned() } else { clean }
+}

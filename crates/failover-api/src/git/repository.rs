@@ -1,0 +1,168 @@
+//! The branch as this process knows it: the remote, the current mirror, and the rule when to throw the mirror away.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use failover_core::code::Code;
+use failover_core::name::{BranchName, CommitId};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::error::RemoteError;
+use super::mirror::{Mirror, MirrorError};
+use super::porcelain::PushOutcome;
+use super::remote::Remote;
+use super::ssh::SshSettings;
+use super::url::RemoteUrl;
+
+/// The longest that one fetch may take, building the mirror anew included.
+pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
+/// The longest that one push may take; `git push` waits for the server's hooks.
+pub const PUSH_LIMIT: Duration = Duration::from_secs(12);
+/// More loose objects than these, each a page of memory-backed storage, and the mirror is built anew.
+const MANY_LOOSE_OBJECTS: usize = 2000;
+
+/// Which branch of which repository.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The remote.
+    pub url: RemoteUrl,
+    /// The branch; the remote's HEAD when `None`.
+    pub branch: Option<BranchName>,
+    /// How to reach it over SSH.
+    pub ssh: Option<SshSettings>,
+    /// Where the mirror is kept; the system's temporary folder when `None`.
+    pub cache: Option<PathBuf>,
+}
+
+/// The branch and its mirror. Remote operations run one at a time: the caller holds the lock that sees to it.
+#[derive(Debug)]
+pub struct Repository {
+    remote: Remote,
+    branch: Mutex<Option<BranchName>>,
+    mirror: Mutex<Option<Arc<Mirror>>>,
+    folder: TempDir,
+}
+
+impl Repository {
+    /// Prepares everything; touches no network.
+    ///
+    /// # Errors
+    /// The cache folder cannot be used.
+    pub fn new(settings: Settings) -> std::io::Result<Self> {
+        let cache = settings.cache.unwrap_or_else(std::env::temp_dir);
+        std::fs::create_dir_all(&cache)?;
+        let folder = tempfile::Builder::new().prefix("failover-").tempdir_in(cache)?;
+        let remote = Remote::new(settings.url, settings.ssh.as_ref(), folder.path())?;
+        Ok(Self { remote, branch: Mutex::new(settings.branch), mirror: Mutex::new(None), folder })
+    }
+
+    /// The branch, once it is known.
+    pub fn branch(&self) -> Option<BranchName> {
+        self.branch.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The mirror, once there is one.
+    pub fn mirror(&self) -> Option<Arc<Mirror>> {
+        self.mirror.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Brings the mirror to the branch's tip and returns it, with the mirror that holds it.
+    ///
+    /// # Errors
+    /// Why the remote could not be read.
+    pub async fn fetch(&self, deadline: Instant) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
+        let deadline = deadline.min(Instant::now() + FETCH_LIMIT);
+        let branch = match self.branch() {
+            Some(branch) => branch,
+            None => {
+                let branch = self.remote.default_branch(deadline).await?;
+                *self.branch.lock().unwrap_or_else(PoisonError::into_inner) = Some(branch.clone());
+                branch
+            }
+        };
+        if let Some(mirror) =
+            self.mirror().filter(|mirror| mirror.loose_objects(MANY_LOOSE_OBJECTS) < MANY_LOOSE_OBJECTS)
+        {
+            match self.remote.fetch(mirror.folder(), &branch, deadline).await {
+                Ok(()) => match mirror.tip(&branch) {
+                    Ok(tip) => return Ok((mirror, tip)),
+                    Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
+                },
+                Err(error) if is_local(&error) => tracing::warn!(%error, "rebuilding the local copy"),
+                Err(error) => return Err(error),
+            }
+        }
+        self.rebuild(&branch, deadline).await
+    }
+
+    async fn rebuild(
+        &self,
+        branch: &BranchName,
+        deadline: Instant,
+    ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
+        let folder =
+            tempfile::Builder::new().prefix("mirror-").tempdir_in(self.folder.path()).map_err(|error| {
+                RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
+            })?;
+        self.remote.init(folder.path(), deadline).await?;
+        self.remote.fetch(folder.path(), branch, deadline).await?;
+        let mirror = Arc::new(Mirror::open(folder.path()).map_err(cache_failed)?);
+        let tip = mirror.tip(branch).map_err(cache_failed)?;
+        let folder = folder.keep();
+        let old = self.mirror.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&mirror));
+        tracing::debug!(folder = %folder.display(), "built the local copy");
+        if let Some(old) = old {
+            remove(old.folder());
+        }
+        Ok((mirror, tip))
+    }
+
+    /// Pushes `commit`, whose one parent is `expected`, and on success moves the mirror along.
+    pub async fn push(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        expected: &CommitId,
+        deadline: Instant,
+    ) -> PushOutcome {
+        let Some(branch) = self.branch() else {
+            return PushOutcome::Failed(RemoteError::new(Code::ViewMissing, "the branch is not known yet"));
+        };
+        let deadline = deadline.min(Instant::now() + PUSH_LIMIT);
+        let outcome = self.remote.push(mirror.folder(), &branch, commit, expected, deadline).await;
+        if outcome == PushOutcome::Accepted
+            && let Err(error) = mirror.set_tip(&branch, commit)
+        {
+            // The next fetch brings the commit back.
+            tracing::warn!(%error, "the local branch did not follow the push");
+        }
+        outcome
+    }
+}
+
+fn cache_failed(error: MirrorError) -> RemoteError {
+    RemoteError::new(Code::CacheFailed, error.to_string())
+}
+
+/// Whether a fetch failed for a reason that lies in our own folder.
+fn is_local(error: &RemoteError) -> bool {
+    [
+        "Unable to create",
+        "not a git repository",
+        "bad object",
+        "object file",
+        "shallow",
+        "unable to write",
+        "corrupt",
+    ]
+    .iter()
+    .any(|words| error.detail.contains(words))
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        tracing::warn!(folder = %folder.display(), %error, "an old local copy could not be removed");
+    }
+}

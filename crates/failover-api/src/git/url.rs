@@ -1,0 +1,183 @@
+//! Where the remote is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The address of a Git remote. It never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteUrl {
+    /// A repository on this machine.
+    Local(PathBuf),
+    /// A repository behind an SSH server.
+    Ssh {
+        /// `user@host`, or `host` alone for the user `git`.
+        destination: String,
+        /// The server's port; the default is 22.
+        port: Option<u16>,
+        /// The address as Git takes it.
+        text: String,
+    },
+}
+
+/// Why a text is not the address of a remote that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// A scheme that is not spoken.
+    #[error("{0}:// remotes are not supported; use ssh://user@host/path, user@host:path or a local path")]
+    Scheme(String),
+    /// A password in the address would end up in logs and process lists.
+    #[error("the repository address holds a password; remove it and use an SSH key (--ssh-key)")]
+    Password,
+    /// Host or path is missing, or has characters that no host or path has.
+    #[error(
+        "the repository address has no usable host and path; use ssh://user@host/path, user@host:path or a local path"
+    )]
+    Malformed,
+    /// The local path cannot be resolved.
+    #[error("the repository {path} cannot be opened: {reason}")]
+    Local {
+        /// The path as given.
+        path: String,
+        /// What the operating system said.
+        reason: String,
+    },
+}
+
+impl RemoteUrl {
+    /// Reads `ssh://[user@]host[:port]/path`, `[user@]host:path`, `file:///path` or a path.
+    ///
+    /// # Errors
+    /// What is wrong with the address; the message never repeats a password.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
+            return Err(UrlError::Malformed);
+        }
+        match text.split_once("://") {
+            Some(("ssh" | "git+ssh" | "ssh+git", rest)) => {
+                let (authority, path) = rest.split_once('/').ok_or(UrlError::Malformed)?;
+                let (user, host_port) = user_and_host(authority)?;
+                let (host, port) = host_and_port(host_port)?;
+                Self::ssh(user, host, port, path, text)
+            }
+            Some(("file", path)) => Self::local(path),
+            Some((scheme, _)) => Err(UrlError::Scheme(scheme.to_owned())),
+            None => match split_scp(text) {
+                Some((authority, path)) if !authority.contains('/') => {
+                    let (user, host) = user_and_host(authority)?;
+                    Self::ssh(user, host, None, path, text)
+                }
+                _ => Self::local(text),
+            },
+        }
+    }
+
+    fn local(text: &str) -> Result<Self, UrlError> {
+        Path::new(text)
+            .canonicalize()
+            .map(Self::Local)
+            .map_err(|error| UrlError::Local { path: text.to_owned(), reason: error.to_string() })
+    }
+
+    fn ssh(
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+        path: &str,
+        text: &str,
+    ) -> Result<Self, UrlError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
+        let is_name = |name: &str| !name.is_empty() && !name.starts_with('-') && name.chars().all(plain);
+        if !is_name(host) || !user.is_none_or(is_name) || path.is_empty() || path.starts_with('-') {
+            return Err(UrlError::Malformed);
+        }
+        let destination = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
+        Ok(Self::Ssh { destination, port, text: text.to_owned() })
+    }
+
+    /// The address as the `git` program takes it.
+    #[must_use]
+    pub fn as_git_argument(&self) -> &std::ffi::OsStr {
+        match self {
+            Self::Local(path) => path.as_os_str(),
+            Self::Ssh { text, .. } => text.as_ref(),
+        }
+    }
+}
+
+impl fmt::Display for RemoteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::Ssh { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+/// `[user@]host` and path of an scp-style address, split at the first colon behind the user.
+fn split_scp(text: &str) -> Option<(&str, &str)> {
+    let host = text.find('@').map_or(0, |at| at + 1);
+    let colon = host + text[host..].find(':')?;
+    Some((&text[..colon], &text[colon + 1..]))
+}
+
+fn user_and_host(authority: &str) -> Result<(Option<&str>, &str), UrlError> {
+    match authority.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => Err(UrlError::Password),
+        Some((user, host)) => Ok((Some(user), host)),
+        None => Ok((None, authority)),
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(&str, Option<u16>), UrlError> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map(|port| port.parse().map_err(|_| UrlError::Malformed)).transpose()?;
+    Ok((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_git_reads_them() {
+        let ssh = |destination: &str, port, text: &str| {
+            Ok(RemoteUrl::Ssh { destination: destination.into(), port, text: text.into() })
+        };
+        for (text, destination, port) in [
+            ("ssh://git@host/owner/repo.git", "git@host", None),
+            ("ssh://host:2222/repo", "host", Some(2222)),
+            ("ssh://git@[::1]:22/repo", "git@::1", Some(22)),
+            ("git@host:owner/repo.git", "git@host", None),
+            ("host:repo", "host", None),
+        ] {
+            assert_eq!(RemoteUrl::parse(text), ssh(destination, port, text), "{text}");
+        }
+        assert!(matches!(RemoteUrl::parse("/"), Ok(RemoteUrl::Local(_))));
+        assert!(matches!(RemoteUrl::parse("file:///"), Ok(RemoteUrl::Local(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_without_repeating_a_password() {
+        let error = RemoteUrl::parse("ssh://git:hunter2@host/x").unwrap_err();
+        assert_eq!(error, UrlError::Password);
+        assert!(!error.to_string().contains("hunter2"));
+        assert_eq!(RemoteUrl::parse("git:hunter2@host:x"), Err(UrlError::Password));
+        assert_eq!(RemoteUrl::parse("https://host/x"), Err(UrlError::Scheme("https".into())));
+        for text in [
+            "",
+            "-oProxyCommand=x",
+            "ssh://-oProxyCommand=x/y",
+            "ssh://host",
+            "ssh://host:99999/x",
+            "ssh://h st/x",
+            "host:-x",
+        ] {
+            assert_eq!(RemoteUrl::parse(text), Err(UrlError::Malformed), "{text}");
+        }
+        assert!(matches!(RemoteUrl::parse("/nowhere/at/all"), Err(UrlError::Local { .. })));
+    }
+}

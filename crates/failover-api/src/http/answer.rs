@@ -1,0 +1,111 @@
+//! The JSON of what is, and of what would be.
+
+use std::sync::Arc;
+
+use failover_core::change::Move;
+use failover_core::config::Service;
+use failover_core::history;
+use failover_core::plan::Plan;
+use failover_core::render;
+use failover_core::topology::{ServiceState, SettingState};
+use serde_json::{Value, json};
+
+use crate::pipeline::Moved;
+use crate::view::View;
+
+/// One service as the view has it.
+pub(super) fn service(service: &Service, view: &View) -> Value {
+    let state = ServiceState::read(service, &view.tree);
+    let mut answer = json!({
+        "name": service.name,
+        "namespace": service.namespace,
+        "workload": service.workload.as_ref().map(|workload| &workload.target),
+        "active": state.active(),
+        "settings": state.settings.iter().map(setting).collect::<Vec<_>>(),
+        "last_operation": history::last_of(&view.events, &service.name),
+    });
+    if !state.problems.is_empty() {
+        answer["problems"] = json!(state.problems);
+    }
+    answer
+}
+
+fn setting(state: &SettingState<'_>) -> Value {
+    json!({
+        "kind": state.setting.kind,
+        "target": state.setting.target,
+        "field": state.setting.field,
+        "primary": state.setting.primary,
+        "backup": state.setting.backup,
+        "current": state.current,
+        "side": state.side,
+        "file": state.found.path,
+        "line": state.place.line,
+        "column": state.place.column,
+    })
+}
+
+/// Which commit an answer is about, and how old that knowledge is.
+pub(super) fn add_view(answer: &mut Value, view: &View) {
+    answer["revision"] = json!(view.tree.revision);
+    answer["view_age_seconds"] = json!(view.age_seconds());
+}
+
+/// What a plan would do.
+pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
+    let mut answer = json!({
+        "dry_run": true,
+        "changed": !plan.is_empty(),
+        "to": plan.to,
+        "base": plan.base,
+        "files": plan.files.iter().map(|file| &file.path).collect::<Vec<_>>(),
+        "findings": plan.findings,
+        "blocked_by": plan.blocked_by,
+        "message": if plan.is_empty() { Value::Null } else { json!(plan.message) },
+        "diff": render::unified_diff(plan),
+    });
+    add_moves(&mut answer, &plan.moves);
+    add_view(&mut answer, view);
+    answer
+}
+
+/// What a move did.
+pub(super) fn moved(moved: &Moved) -> Value {
+    let (mut answer, plan, view): (Value, Option<&Plan>, &Arc<View>) = match moved {
+        Moved::Changed { committed, plan, view } => {
+            let answer = json!({
+                "changed": true,
+                "replayed": plan.is_none(),
+                "commit": committed.commit(),
+                "operation_id": committed.operation(),
+            });
+            (answer, plan.as_deref(), view)
+        }
+        Moved::Unchanged { plan, done_by, view } => {
+            let answer = json!({
+                "changed": false,
+                "commit": done_by.as_ref().map(|event| &event.commit),
+                "operation_id": done_by.as_ref().and_then(|event| event.operation_id.as_ref()),
+            });
+            (answer, Some(&**plan), view)
+        }
+    };
+    if let Some(plan) = plan {
+        answer["to"] = json!(plan.to);
+        answer["findings"] = json!(plan.findings);
+        add_moves(&mut answer, &plan.moves);
+    }
+    add_view(&mut answer, view);
+    answer
+}
+
+/// A single service's part stands at the top, where a script looks for it.
+fn add_moves(answer: &mut Value, moves: &[Move]) {
+    if let [one] = moves {
+        answer["service"] = json!(one.service);
+        answer["from"] = json!(one.from);
+        answer["changes"] = json!(one.changes);
+    } else {
+        answer["services"] = json!(moves);
+    }
+}

@@ -1,0 +1,63 @@
+//! Health for people and probes.
+
+use axum::Json;
+use axum::extract::State;
+use failover_core::code::Code;
+use serde_json::{Value, json};
+
+use super::problem::Answer;
+use super::router::AppState;
+use crate::source::ConfigProblem;
+
+/// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`: a good config and one successful look at the repository. Stays true through an outage of the
+/// Git host, in which this server is still the best source of what was last known.
+pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Answer> {
+    if state.pipeline.is_stopping() {
+        return Err(Answer::problem(Code::ShuttingDown, "the server is stopping", "ask another replica"));
+    }
+    super::services::newest(&state).map(|_| Json(json!({ "status": "ok" })))
+}
+
+/// `GET /api/health`: 200 whenever the process answers; the body says how well it is.
+pub(super) async fn health(State(state): State<AppState>) -> Json<Value> {
+    let config = state.pipeline.config();
+    let view = state.pipeline.view().borrow().clone();
+    let failure = state.pipeline.failure();
+    let mut problems = Vec::new();
+    if let Some(problem) = &config.problem {
+        let detail = problem.to_string();
+        problems.push(json!({ "code": Code::ConfigInvalid, "detail": detail, "hint": "repair the config file; it is read again by itself" }));
+    }
+    if let Some(error) = &failure {
+        problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
+    }
+    let status = match (&view, problems.is_empty()) {
+        (None, true) => "starting",
+        (None, false) => "unavailable",
+        (Some(_), true) => "ok",
+        (Some(_), false) => "degraded",
+    };
+    let (files, unreadable) = view.as_ref().map_or((0, 0), |view| view.tree.listing.counts());
+    Json(json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "services": config.config.as_ref().map_or(0, |config| config.services().len()),
+        "revision": view.as_ref().map(|view| &view.tree.revision),
+        "view_age_seconds": view.as_ref().map(|view| view.age_seconds()),
+        "config": {
+            "generation": config.generation,
+            "valid": config.problem.is_none(),
+            "problems": match &config.problem {
+                Some(ConfigProblem::Invalid(errors)) => json!(errors),
+                Some(ConfigProblem::Unreadable { .. }) | None => json!([]),
+            },
+        },
+        "repository": { "yaml_files": files, "unreadable_files": unreadable },
+        "problems": problems,
+    }))
+}

@@ -1,0 +1,180 @@
+//! Moving a service, and showing what a move would do.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use failover_core::code::Code;
+use failover_core::intent::Intent;
+use failover_core::name::{Actor, Role, ServiceName};
+use failover_core::plan::unknown_service;
+use failover_core::render;
+
+use super::answer;
+use super::options::Options;
+use super::problem::Answer;
+use super::router::{AppState, MAX_BODY};
+use super::services::newest;
+use crate::clock;
+
+/// `POST /api/failover/{service}/promote`
+pub(super) async fn promote(
+    state: State<AppState>,
+    service: Path<String>,
+    query: RawQuery,
+    peer: ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    move_to(Role::Backup, state, service, query, peer, headers, body).await
+}
+
+/// `POST /api/failover/{service}/demote`
+pub(super) async fn demote(
+    state: State<AppState>,
+    service: Path<String>,
+    query: RawQuery,
+    peer: ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    move_to(Role::Primary, state, service, query, peer, headers, body).await
+}
+
+/// `GET /api/failover/{service}/promote?dry-run=true`
+pub(super) async fn show_promote(
+    state: State<AppState>,
+    service: Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Answer> {
+    show(Role::Backup, state, service, query, headers).await
+}
+
+/// `GET /api/failover/{service}/demote?dry-run=true`
+pub(super) async fn show_demote(
+    state: State<AppState>,
+    service: Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Answer> {
+    show(Role::Primary, state, service, query, headers).await
+}
+
+async fn move_to(
+    to: Role,
+    State(state): State<AppState>,
+    Path(service): Path<String>,
+    RawQuery(query): RawQuery,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
+        Answer::problem(
+            Code::BodyTooLarge,
+            format!("the body has more than {MAX_BODY} bytes or broke off"),
+            "send only the options of a move",
+        )
+    })?;
+    let options = Options::read(query.as_deref().unwrap_or_default(), &headers, &body)
+        .map_err(|problems| Answer::problems(&problems))?;
+    let dry_run = options.dry_run;
+    let actor = Actor::new(format!("unauthenticated ({})", peer.ip().to_canonical())).ok();
+    let intent = intent(&state, &service, to, options, actor)?;
+    if dry_run {
+        return show_plan(&state, &intent, &headers).await;
+    }
+    let moved = state.pipeline.carry_out(intent).await?;
+    Ok(Json(answer::moved(&moved)).into_response())
+}
+
+async fn show(
+    to: Role,
+    State(state): State<AppState>,
+    Path(service): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Answer> {
+    let options = Options::read(query.as_deref().unwrap_or_default(), &headers, &[])
+        .map_err(|problems| Answer::problems(&problems))?;
+    if !options.dry_run {
+        let hint = "POST to move the service, or GET with ?dry-run=true to see what would change";
+        return Err(
+            Answer::problem(Code::MethodNotAllowed, "a GET never moves a service", hint).allowing("POST")
+        );
+    }
+    let intent = intent(&state, &service, to, options, None)?;
+    show_plan(&state, &intent, &headers).await
+}
+
+fn intent(
+    state: &AppState,
+    service: &str,
+    to: Role,
+    options: Options,
+    requested_by: Option<Actor>,
+) -> Result<Intent, Answer> {
+    let Ok(service) = ServiceName::new(service) else {
+        let view = newest(state)?;
+        return Err(unknown_service(&view.config, service).into());
+    };
+    let operation = clock::new_operation().ok_or_else(|| {
+        Answer::problem(Code::Internal, "no operation id could be made", "report the defect")
+    })?;
+    let Options { dry_run: _, reason, expect, force, idempotency_key } = options;
+    let services = BTreeSet::from([service]);
+    Ok(Intent { services, to, reason, requested_by, expect, force, operation, idempotency_key })
+}
+
+async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Result<Response, Answer> {
+    let form = Form::accepted(headers)?;
+    let (plan, view) = state.pipeline.dry_run(intent).await?;
+    Ok(match form {
+        Form::Json => Json(answer::dry_run(&plan, &view)).into_response(),
+        Form::Diff => ([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], render::unified_diff(&plan))
+            .into_response(),
+        Form::Patch => {
+            let author = state.pipeline.author().to_string();
+            let patch = render::mail_patch(&plan, &author, clock::now());
+            ([(header::CONTENT_TYPE, "text/x-patch; charset=utf-8")], patch).into_response()
+        }
+    })
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Diff,
+    Patch,
+}
+
+impl Form {
+    /// The first form in the Accept header that there is; quality values are not weighed.
+    fn accepted(headers: &HeaderMap) -> Result<Self, Answer> {
+        let accept: Vec<&str> =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        if accept.is_empty() {
+            return Ok(Self::Json);
+        }
+        let accept = accept.join(",");
+        let forms = accept.split(',').filter_map(|range| match range.split(';').next()?.trim() {
+            "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            "text/x-diff" | "text/*" => Some(Self::Diff),
+            "text/x-patch" => Some(Self::Patch),
+            _ => None,
+        });
+        forms.into_iter().next().ok_or_else(|| {
+            Answer::problem(
+                Code::NotAcceptable,
+                format!("a plan has no form {accept:?}"),
+                "accept application/json, text/x-diff or text/x-patch",
+            )
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! What a caller says about a move, in the query or in a JSON body, checked once.
+
+use std::collections::BTreeSet;
+
+use axum::http::{HeaderMap, header};
+use failover_core::check::Check;
+use failover_core::code::{Code, Problem};
+use failover_core::intent::Expectation;
+use failover_core::name::{IdempotencyKey, Reason, nearest};
+use serde_json::Value;
+
+const KNOWN: [&str; 4] = ["dry-run", "expect", "force", "reason"];
+
+/// The options of a move.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) dry_run: bool,
+    pub(super) reason: Option<Reason>,
+    pub(super) expect: Option<Expectation>,
+    pub(super) force: BTreeSet<Check>,
+    pub(super) idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Options {
+    /// Reads all options, or says everything that is wrong with them.
+    pub(super) fn read(query: &str, headers: &HeaderMap, body: &[u8]) -> Result<Self, Vec<Problem>> {
+        let mut reader = Reader::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            reader.option(&name, &value);
+        }
+        reader.body(headers, body);
+        reader.key(headers);
+        if reader.problems.is_empty() { Ok(reader.options) } else { Err(reader.problems) }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    options: Options,
+    seen: BTreeSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn wrong(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::new(Code::InvalidRequest, detail, hint));
+    }
+
+    fn option(&mut self, name: &str, value: &str) {
+        // The body's keys may be written as JSON likes them.
+        let name = name.replace('_', "-");
+        if !self.seen.insert(name.clone()) && name != "force" {
+            return self.wrong(format!("{name} is given twice"), "give each option once");
+        }
+        match name.as_str() {
+            "dry-run" => match value {
+                "true" => self.options.dry_run = true,
+                "false" => {}
+                _ => self.wrong(format!("dry-run is {value:?}"), "give true or false"),
+            },
+            "reason" => match Reason::new(value) {
+                Ok(reason) => self.options.reason = Some(reason),
+                Err(error) => self.wrong(format!("reason {error}"), "shorten the reason to one line"),
+            },
+            "expect" => match Expectation::parse(value) {
+                Some(expect) => self.options.expect = Some(expect),
+                None => self.wrong(
+                    format!("expect is {value:?}"),
+                    "give primary, backup, mixed, unknown, or a revision as the API shows it",
+                ),
+            },
+            "force" => {
+                for name in value.split(',').filter(|name| !name.is_empty()) {
+                    match Check::from_name(name) {
+                        Some(check) => drop(self.options.force.insert(check)),
+                        None => {
+                            let known = Check::ALL.map(Check::as_str).join(", ");
+                            self.wrong(
+                                format!("force names {name:?}, which is no check"),
+                                format!("the checks are {known}"),
+                            );
+                        }
+                    }
+                }
+            }
+            unknown => {
+                let near = nearest(unknown, KNOWN);
+                let hint = match near.first() {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("the options are {}", KNOWN.join(", ")),
+                };
+                self.wrong(format!("there is no option {unknown:?}"), hint);
+            }
+        }
+    }
+
+    fn body(&mut self, headers: &HeaderMap, body: &[u8]) {
+        if body.is_empty() {
+            return;
+        }
+        let media_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let hint = "send the header Content-Type: application/json, or give the options in the query";
+            let detail = format!("the body's type is {media_type:?}");
+            return self.problems.push(Problem::new(Code::UnsupportedMediaType, detail, hint));
+        }
+        let invalid = |detail: String| {
+            let hint = "send an object such as {\"reason\": \"k3s-w1 is down\", \"dry-run\": true}";
+            Problem::new(Code::InvalidBody, detail, hint)
+        };
+        let object = match serde_json::from_slice(body) {
+            Ok(Value::Object(object)) => object,
+            Ok(_) => return self.problems.push(invalid("the body is not a JSON object".to_owned())),
+            Err(error) => return self.problems.push(invalid(format!("the body is not JSON: {error}"))),
+        };
+        for (name, value) in &object {
+            match (name.as_str(), value) {
+                ("force", Value::Array(names)) if names.iter().all(Value::is_string) => {
+                    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                    self.option(name, &names.join(","));
+                }
+                ("dry-run" | "dry_run", Value::Bool(value)) => {
+                    self.option(name, if *value { "true" } else { "false" })
+                }
+                (_, Value::Null) => {}
+                ("dry-run" | "dry_run", other) => {
+                    self.problems.push(invalid(format!("{name} is {other}, not a boolean")))
+                }
+                (_, Value::String(value)) => self.option(name, value),
+                (name, _) if !KNOWN.contains(&name) => self.option(name, ""),
+                (_, other) => self.problems.push(invalid(format!("{name} is {other}, not a string"))),
+            }
+        }
+    }
+
+    fn key(&mut self, headers: &HeaderMap) {
+        let mut values = headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return };
+        // The header's draft standard writes the key as a quoted string; most callers write it bare.
+        let text = value.to_str().unwrap_or_default();
+        let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+        match IdempotencyKey::new(text) {
+            Ok(key) if values.next().is_none() => self.options.idempotency_key = Some(key),
+            Ok(_) => self.wrong("Idempotency-Key is given twice", "give it once"),
+            Err(error) => self.wrong(format!("Idempotency-Key {error}"), "a UUID is a good key"),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Answers that say no, as RFC 9457 problem details.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use failover_core::check::Finding;
+use failover_core::code::{Class, Code, Problem};
+use serde_json::{Map, Value, json};
+
+use super::request_id;
+use crate::pipeline::MoveError;
+
+/// An answer that says no.
+#[derive(Debug)]
+pub(super) struct Answer {
+    code: Code,
+    detail: String,
+    hint: String,
+    more: Map<String, Value>,
+    allow: Option<&'static str>,
+}
+
+impl Answer {
+    pub(super) fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), hint: hint.into(), more: Map::new(), allow: None }
+    }
+
+    /// Names the methods that the route takes.
+    pub(super) fn allowing(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Several problems of one request; the first decides the status.
+    pub(super) fn problems(problems: &[Problem]) -> Self {
+        let Some(first) = problems.first() else {
+            return Self::problem(Code::Internal, "no reason was given", "report the defect");
+        };
+        let detail = match problems.len() {
+            1 => first.to_string(),
+            many => format!("{first} (and {} more)", many - 1),
+        };
+        let mut answer = Self::problem(first.code, detail, first.hint.clone());
+        answer.add("problems", json!(problems));
+        answer
+    }
+
+    pub(super) fn with_findings(mut self, findings: &[Finding]) -> Self {
+        self.add("findings", json!(findings));
+        self
+    }
+
+    pub(super) fn add(&mut self, key: &str, value: Value) {
+        self.more.insert(key.to_owned(), value);
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        Self::problems(&[problem])
+    }
+}
+
+impl From<MoveError> for Answer {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::Problems(problems) => Self::problems(&problems),
+            MoveError::Refused { problem, findings } => Self::problems(&[*problem]).with_findings(&findings),
+            MoveError::Remote(error) => Self::problem(error.code, error.detail.clone(), error.hint()),
+            MoveError::OutcomeUnknown { ref operation, ref commit, .. } => {
+                let hint = "ask again with the same Idempotency-Key, or look for the operation id in GET /api/history; do not assume that nothing happened";
+                let mut answer = Self::problem(Code::OutcomeUnknown, error.to_string(), hint);
+                answer.add("operation_id", json!(operation));
+                answer.add("commit", json!(commit));
+                answer
+            }
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut body = Map::new();
+        // No pages exist for the codes yet, and RFC 9457 then asks for "about:blank".
+        body.insert("type".into(), json!("about:blank"));
+        body.insert("title".into(), json!(self.code.title()));
+        body.insert("status".into(), json!(status.as_u16()));
+        body.insert("code".into(), json!(self.code));
+        body.insert("detail".into(), json!(self.detail));
+        body.insert("hint".into(), json!(self.hint));
+        body.insert("class".into(), json!(self.code.class()));
+        body.extend(self.more);
+        if let Some(id) = request_id::current() {
+            body.insert("request_id".into(), json!(id));
+        }
+        tracing::info!(code = %self.code, status = status.as_u16(), detail = self.detail, "answered no");
+        let mut response = (status, json!(body).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        if self.code.class() == Class::Failure && status != StatusCode::INTERNAL_SERVER_ERROR {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

@@ -1,0 +1,89 @@
+//! The routes: a table of contents.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, Uri};
+use axum::middleware;
+use axum::routing::get;
+use failover_core::code::Code;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::problem::Answer;
+use super::{guard, health, moves, request_id, services};
+use crate::pipeline::Pipeline;
+
+/// The largest request body, in bytes.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+/// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
+
+/// What every handler can use.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The way to Git.
+    pub pipeline: Arc<Pipeline>,
+    /// Answer moves that come from other machines although nobody is authenticated.
+    pub allow_unauthenticated: bool,
+}
+
+fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/api/services", get(services::list))
+        .route("/api/failover/{service}/status", get(services::status))
+        .route("/api/failover/{service}/promote", get(moves::show_promote).post(moves::promote))
+        .route("/api/failover/{service}/demote", get(moves::show_demote).post(moves::demote))
+        .route("/api/history", get(services::history))
+        .route("/api/health", get(health::health))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(state.clone(), guard::moves_are_ours))
+        .layer(middleware::from_fn(request_id::identify))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(state)
+}
+
+/// Answers requests until `stop`, then lets those under way finish.
+///
+/// # Errors
+/// The listener broke.
+pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) -> std::io::Result<()> {
+    let pipeline = Arc::clone(&state.pipeline);
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let signalled = stop.clone();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(async move { signalled.cancelled().await });
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        ended = &mut server => return ended.map_err(std::io::Error::other)?,
+        () = stop.cancelled() => {}
+    }
+    let until = tokio::time::Instant::now() + SHUTDOWN_LIMIT;
+    pipeline.shut_down(SHUTDOWN_LIMIT).await;
+    match tokio::time::timeout_at(until, server).await {
+        Ok(ended) => ended.map_err(std::io::Error::other)?,
+        Err(_) => Ok(()),
+    }
+}
+
+async fn no_route(uri: Uri) -> Answer {
+    Answer::problem(
+        Code::RouteNotFound,
+        format!("there is no route {}", uri.path()),
+        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/health, /livez and /readyz",
+    )
+}
+
+async fn no_method(method: Method, request: Request) -> Answer {
+    Answer::problem(
+        Code::MethodNotAllowed,
+        format!("{} does not take {method}", request.uri().path()),
+        "see the Allow header",
+    )
+}

@@ -1,0 +1,151 @@
+//! Where services are and what happened to them. Reads answer from the newest view, also while the remote is down.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use failover_core::check;
+use failover_core::code::{Code, Problem};
+use failover_core::config::{Config, Service};
+use failover_core::name::{Role, ServiceName};
+use failover_core::plan::unknown_service;
+use failover_core::topology::{Active, ServiceState};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::problem::Answer;
+use super::router::AppState;
+use crate::view::View;
+
+/// `GET /api/services`
+pub(super) async fn list(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Answer> {
+    Parameters::read(query.as_deref(), &[])?;
+    let view = newest(&state)?;
+    let services: Vec<Value> =
+        view.config.services().map(|service| answer::service(service, &view)).collect();
+    let mut answer = json!({ "count": services.len(), "services": services });
+    answer::add_view(&mut answer, &view);
+    Ok(Json(answer))
+}
+
+/// `GET /api/failover/{service}/status`
+pub(super) async fn status(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Answer> {
+    let parameters = Parameters::read(query.as_deref(), &["expect"])?;
+    let view = newest(&state)?;
+    let service = known(&view.config, &name)?;
+    let current = ServiceState::read(service, &view.tree);
+    let to = if current.active() == Active::Backup { Role::Primary } else { Role::Backup };
+    let mut answer = answer::service(service, &view);
+    answer["findings"] = json!(check::findings(&current, to, &view.tree));
+    answer["findings_for"] = json!(to);
+    answer::add_view(&mut answer, &view);
+    let status = match parameters.get("expect") {
+        None => StatusCode::OK,
+        Some(expected @ ("primary" | "backup" | "mixed" | "unknown")) => {
+            let met = expected == current.active().as_str();
+            answer["expected"] = json!(expected);
+            if met { StatusCode::OK } else { StatusCode::CONFLICT }
+        }
+        Some(other) => {
+            let detail = format!("expect is {other:?}");
+            return Err(Answer::problem(
+                Code::InvalidRequest,
+                detail,
+                "give primary, backup, mixed or unknown",
+            ));
+        }
+    };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// `GET /api/history`
+pub(super) async fn history(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Answer> {
+    let parameters = Parameters::read(query.as_deref(), &["service", "limit"])?;
+    let limit = match parameters.get("limit").map(str::parse::<usize>) {
+        None => 50,
+        Some(Ok(limit @ 1..=1000)) => limit,
+        Some(_) => {
+            return Err(Answer::problem(
+                Code::InvalidRequest,
+                "limit is not a number from 1 to 1000",
+                "leave limit out for 50",
+            ));
+        }
+    };
+    let view = newest(&state)?;
+    // A service that is no longer configured still has its history.
+    let service = match parameters.get("service").map(ServiceName::new) {
+        None => None,
+        Some(Ok(name)) => Some(name),
+        Some(Err(_)) => {
+            return Err(unknown_service(&view.config, parameters.get("service").unwrap_or_default()).into());
+        }
+    };
+    let of_service =
+        view.events.iter().filter(|event| service.as_ref().is_none_or(|name| event.services.contains(name)));
+    let events: Vec<_> = of_service.take(limit).collect();
+    let mut answer = json!({ "count": events.len(), "history": events });
+    answer::add_view(&mut answer, &view);
+    Ok(Json(answer))
+}
+
+/// The newest view, or why there is none.
+pub(super) fn newest(state: &AppState) -> Result<Arc<View>, Answer> {
+    let view = state.pipeline.view().borrow().clone();
+    view.ok_or_else(|| state.pipeline.no_view().into())
+}
+
+fn known<'a>(config: &'a Config, name: &str) -> Result<&'a Service, Answer> {
+    let service = ServiceName::new(name).ok().and_then(|name| config.get(&name));
+    service.ok_or_else(|| unknown_service(config, name).into())
+}
+
+/// The query of a read.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query; a parameter that the route does not know is a mistake that would go unnoticed otherwise.
+    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Answer> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                let hint = match known {
+                    [] => "this route takes no parameters".to_owned(),
+                    known => format!("the parameters are {}", known.join(", ")),
+                };
+                return Err(Problem::new(
+                    Code::InvalidRequest,
+                    format!("there is no parameter {name:?}"),
+                    hint,
+                )
+                .into());
+            }
+            if pairs.iter().any(|(seen, _)| *seen == name) {
+                return Err(Problem::new(
+                    Code::InvalidRequest,
+                    format!("{name} is given twice"),
+                    "give it once",
+                )
+                .into());
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(pairs))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,12 @@
+//! `failover-api`: moves stateful Kubernetes apps to their other node by committing to Git.
+//!
+//! Modules are declared in their order: each uses only those above it.
+
+pub mod clock;
+pub mod source;
+pub mod git;
+pub mod view;
+pub mod pipeline;
+pub mod http;
+pub mod telemetry;
+pub mod cli;

@@ -1,0 +1,299 @@
+//! One intent on its way to the remote: plan, commit, push, and what follows when that does not simply work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use failover_core::code::{Code, Problem};
+use failover_core::history::{self, Event};
+use failover_core::intent::Intent;
+use failover_core::name::{CommitId, IdempotencyKey};
+use failover_core::plan::Plan;
+use tokio::sync::MutexGuard;
+use tokio::time::Instant;
+
+use super::writer::{Moved, Pipeline, blocking, plan_on};
+use super::{Committed, MoveError};
+use crate::clock;
+use crate::git::{Mirror, PushOutcome};
+use crate::view::{View, mirror_failed};
+
+/// A branch so busy that this many pushes in a row came second is left to the caller.
+const MAX_LOST_RACES: u32 = 20;
+/// Failures of the server or of the mirror that are tried again.
+const MAX_FAILURES: u32 = 3;
+
+/// A move under way; it holds the pipeline's lock.
+pub(super) struct Attempt<'p> {
+    pipeline: &'p Pipeline,
+    lock: &'p MutexGuard<'p, ()>,
+    intent: &'p Intent,
+    deadline: Instant,
+    started: Instant,
+}
+
+/// What became of one push.
+enum Next {
+    Done(Moved),
+    /// Nothing of ours is on the branch: plan again on what is there now.
+    PlanAgain,
+}
+
+impl<'p> Attempt<'p> {
+    pub(super) fn new(
+        pipeline: &'p Pipeline,
+        lock: &'p MutexGuard<'p, ()>,
+        intent: &'p Intent,
+        deadline: Instant,
+    ) -> Self {
+        Self { pipeline, lock, intent, deadline, started: Instant::now() }
+    }
+
+    pub(super) async fn run(self) -> Result<Moved, MoveError> {
+        let mut races = 0;
+        let mut failures = 0;
+        let (mut mirror, mut view) = self.newest().await?;
+        loop {
+            // A plan that changes something proves itself by its push. Any other answer must rest on a tip that
+            // was seen after the call began.
+            match self.decide(&view).await {
+                Ok(Decision::Push(plan)) => match self.push(&mirror, plan, &mut failures).await? {
+                    Next::Done(moved) => return Ok(moved),
+                    Next::PlanAgain => {
+                        races += 1;
+                        if races > MAX_LOST_RACES {
+                            return Err(conflict());
+                        }
+                        self.pause(races).await?;
+                    }
+                },
+                Ok(Decision::Answer(moved)) if view.seen >= self.started => return Ok(moved),
+                Err(error) if view.seen >= self.started => return Err(error),
+                Ok(Decision::Answer(_)) | Err(_) => {}
+            }
+            (mirror, view) = self.pipeline.fetch(self.lock, self.deadline).await?;
+        }
+    }
+
+    /// The newest view if it is of the config in force, else a new one.
+    async fn newest(&self) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
+        let known = self.pipeline.view().borrow().clone();
+        let config = self.pipeline.current_config();
+        match (self.pipeline.repository.mirror(), known, config) {
+            (Some(mirror), Some(view), Some(config)) if Arc::ptr_eq(&view.config, &config) => {
+                Ok((mirror, view))
+            }
+            _ => self.pipeline.fetch(self.lock, self.deadline).await,
+        }
+    }
+
+    async fn decide(&self, view: &Arc<View>) -> Result<Decision, MoveError> {
+        if let Some(event) = history::find_operation(&view.events, &self.intent.operation) {
+            return landed(event, view);
+        }
+        if let Some(key) = &self.intent.idempotency_key
+            && let Some(event) = history::find_key(&view.events, key)
+        {
+            return if self.is_same_move(event) { landed(event, view) } else { Err(key_reused(key, event)) };
+        }
+        let plan = Box::new(plan_on(view, self.intent).await??);
+        if !plan.blocked_by.is_empty() {
+            return Err(blocked(&plan));
+        }
+        if !plan.is_empty() {
+            return Ok(Decision::Push(plan));
+        }
+        let brought_here = |event: &&Event| {
+            event.to == Some(self.intent.to)
+                && event.services.iter().any(|one| self.intent.services.contains(one))
+        };
+        let done_by = view.events.iter().find(brought_here).cloned().map(Box::new);
+        Ok(Decision::Answer(Moved::Unchanged { plan, done_by, view: Arc::clone(view) }))
+    }
+
+    fn is_same_move(&self, event: &Event) -> bool {
+        let services: BTreeSet<_> = event.services.iter().cloned().collect();
+        services == self.intent.services && event.to.is_none_or(|to| to == self.intent.to)
+    }
+
+    async fn push(
+        &self,
+        mirror: &Arc<Mirror>,
+        plan: Box<Plan>,
+        failures: &mut u32,
+    ) -> Result<Next, MoveError> {
+        let base = plan.base.commit.clone();
+        let commit = match self.commit(mirror, &plan).await {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.count_failure(failures, error)?;
+                return Ok(Next::PlanAgain);
+            }
+        };
+        let mut pushed = Instant::now();
+        let mut outcome = self.pipeline.repository.push(mirror, &commit, &base, self.deadline).await;
+        let mut doubts = 0;
+        loop {
+            tracing::info!(operation = %self.intent.operation, %commit, ?outcome, milliseconds = pushed.elapsed().as_millis(), "pushed");
+            match outcome {
+                PushOutcome::Accepted => {
+                    let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
+                    let view = self.pipeline.publish(mirror, commit, pushed).await?;
+                    return Ok(Next::Done(Moved::Changed { committed, plan: Some(plan), view }));
+                }
+                PushOutcome::LostRace => return Ok(Next::PlanAgain),
+                PushOutcome::Refused(error) => return Err(MoveError::Remote(error)),
+                PushOutcome::Failed(error) if error.is_transient() => {
+                    self.count_failure(failures, MoveError::Remote(error))?;
+                    return Ok(Next::PlanAgain);
+                }
+                PushOutcome::Failed(error) => return Err(MoveError::Remote(error)),
+                PushOutcome::MirrorDamaged(why) => {
+                    let error = mirror_failed(&crate::git::MirrorError::Damaged(why));
+                    self.count_failure(failures, MoveError::Remote(error))?;
+                    return Ok(Next::PlanAgain);
+                }
+                PushOutcome::Unknown(why) => match self.look_for(&commit, &base, &why).await? {
+                    Some(Next::Done(moved)) => return Ok(Next::Done(moved.with_plan(plan))),
+                    Some(Next::PlanAgain) => return Ok(Next::PlanAgain),
+                    // The branch still has our parent, so the first push may land yet. The identical commit has
+                    // one outcome, whichever push of it lands.
+                    None => {
+                        doubts += 1;
+                        if self.pause(doubts).await.is_err() {
+                            return Err(self.in_doubt(&commit, why));
+                        }
+                        pushed = Instant::now();
+                        outcome = match self
+                            .pipeline
+                            .repository
+                            .push(mirror, &commit, &base, self.deadline)
+                            .await
+                        {
+                            PushOutcome::Accepted => PushOutcome::Accepted,
+                            // No other answer to this push says what became of the first one.
+                            other @ (PushOutcome::LostRace
+                            | PushOutcome::Refused(_)
+                            | PushOutcome::Failed(_)
+                            | PushOutcome::MirrorDamaged(_)
+                            | PushOutcome::Unknown(_)) => {
+                                PushOutcome::Unknown(format!("{why}; then {other:?}"))
+                            }
+                        };
+                    }
+                },
+            }
+        }
+    }
+
+    async fn commit(&self, mirror: &Arc<Mirror>, plan: &Plan) -> Result<CommitId, MoveError> {
+        let (mirror, author) = (Arc::clone(mirror), self.pipeline.settings.author.clone());
+        let (base, files, message) = (plan.base.commit.clone(), plan.files.clone(), plan.message.clone());
+        let written = blocking(move || {
+            let files: BTreeMap<_, _> =
+                files.iter().map(|file| (&file.path, file.after.as_bytes())).collect();
+            mirror.write_commit(&base, &files, &message, &author, clock::now())
+        });
+        written.await?.map_err(|error| MoveError::Remote(mirror_failed(&error)))
+    }
+
+    /// Looks at the remote until it answers; `None` when the branch is still where our commit's parent is.
+    async fn look_for(
+        &self,
+        commit: &CommitId,
+        base: &CommitId,
+        why: &str,
+    ) -> Result<Option<Next>, MoveError> {
+        let mut tries = 0;
+        loop {
+            if let Ok((_, view)) = self.pipeline.fetch(self.lock, self.deadline).await {
+                if let Some(event) = history::find_operation(&view.events, &self.intent.operation) {
+                    return landed(event, &view).map(|decision| match decision {
+                        Decision::Answer(moved) => Some(Next::Done(moved)),
+                        Decision::Push(_) => None,
+                    });
+                }
+                return Ok((view.tree.revision.commit != *base).then_some(Next::PlanAgain));
+            }
+            tries += 1;
+            if Instant::now() >= self.deadline || self.pause(tries).await.is_err() {
+                return Err(self.in_doubt(commit, why.to_owned()));
+            }
+        }
+    }
+
+    fn in_doubt(&self, commit: &CommitId, detail: String) -> MoveError {
+        MoveError::OutcomeUnknown { operation: self.intent.operation.clone(), commit: commit.clone(), detail }
+    }
+
+    fn count_failure(&self, failures: &mut u32, error: MoveError) -> Result<(), MoveError> {
+        *failures += 1;
+        if *failures >= MAX_FAILURES { Err(error) } else { Ok(()) }
+    }
+
+    /// Waits a random while, longer after each loss; none before the first retry.
+    async fn pause(&self, losses: u32) -> Result<(), MoveError> {
+        if losses > 1 {
+            let longest = 25_u64 << losses.min(6);
+            let pause = Duration::from_millis(fastrand::u64(0..longest));
+            tokio::time::sleep_until(self.deadline.min(Instant::now() + pause)).await;
+        }
+        if self.pipeline.stop.is_cancelled() || Instant::now() >= self.deadline {
+            Err(conflict())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+enum Decision {
+    Push(Box<Plan>),
+    Answer(Moved),
+}
+
+fn landed(event: &Event, view: &Arc<View>) -> Result<Decision, MoveError> {
+    let committed = Committed::found(event).ok_or_else(|| {
+        MoveError::problem(Code::Internal, "a commit of ours has no operation id", "report the defect")
+    })?;
+    Ok(Decision::Answer(Moved::Changed { committed, plan: None, view: Arc::clone(view) }))
+}
+
+impl Moved {
+    fn with_plan(self, plan: Box<Plan>) -> Self {
+        match self {
+            Self::Changed { committed, view, .. } => Self::Changed { committed, plan: Some(plan), view },
+            Self::Unchanged { .. } => self,
+        }
+    }
+}
+
+fn blocked(plan: &Plan) -> MoveError {
+    let mut names: Vec<&str> = plan.blocked_by.iter().map(|finding| finding.check.as_str()).collect();
+    names.dedup();
+    let details: Vec<&str> = plan.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+    let hint = format!("look at the evidence; to go on regardless ask again with force={}", names.join(","));
+    let problem = Problem::new(Code::CheckBlocked, details.join("; "), hint);
+    MoveError::Refused { problem: Box::new(problem), findings: plan.findings.clone() }
+}
+
+fn key_reused(key: &IdempotencyKey, event: &Event) -> MoveError {
+    let services: Vec<&str> = event.services.iter().map(failover_core::name::ServiceName::as_str).collect();
+    let to = event.to.map_or("another node", failover_core::name::Role::as_str);
+    MoveError::problem(
+        Code::IdempotencyKeyReused,
+        format!(
+            "the key {key} belongs to commit {}, which moved {} to {to}",
+            event.commit,
+            services.join(", ")
+        ),
+        "use a new Idempotency-Key for each new move",
+    )
+}
+
+fn conflict() -> MoveError {
+    MoveError::problem(
+        Code::RemoteConflict,
+        "other commits kept arriving on the branch first; nothing was committed",
+        "ask again; if it lasts, find out what commits so often",
+    )
+}

@@ -1,0 +1,322 @@
+//! The branch's single writer in this process. Between processes the remote's compare-and-swap decides.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use failover_core::code::Code;
+use failover_core::config::Config;
+use failover_core::history::Event;
+use failover_core::intent::Intent;
+use failover_core::name::{CommitId, RepoPath};
+use failover_core::plan::{self, Plan};
+use tokio::sync::{MutexGuard, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::attempt::Attempt;
+use super::{Committed, MoveError};
+use crate::clock;
+use crate::git::{Author, Mirror, RemoteError, Repository};
+use crate::source::ConfigState;
+use crate::view::{self, View};
+
+/// The longest that a caller waits for a move, in a queue or at the remote.
+pub(super) const MOVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the pipeline needs to be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who commits are made by.
+    pub author: Author,
+    /// The folder that is searched for manifests; the whole repository when `None`.
+    pub root: Option<RepoPath>,
+    /// How often the remote is looked at when nobody asks.
+    pub poll: Duration,
+}
+
+/// A move that is done, or was done already.
+#[derive(Debug, Clone)]
+pub enum Moved {
+    /// This call made the commit, or an earlier call with the same key did.
+    Changed {
+        /// The proof.
+        committed: Committed,
+        /// The plan that was carried out; `None` for a repeated call, whose answer is read from history.
+        plan: Option<Box<Plan>>,
+        /// The view that holds the commit.
+        view: Arc<View>,
+    },
+    /// Everything was where it should be, on a tip seen after the call began.
+    Unchanged {
+        /// The empty plan.
+        plan: Box<Plan>,
+        /// The newest event that brought a service there.
+        done_by: Option<Box<Event>>,
+        /// The view.
+        view: Arc<View>,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) settings: Settings,
+    pub(super) repository: Repository,
+    config: watch::Receiver<ConfigState>,
+    view: watch::Sender<Option<Arc<View>>>,
+    failure: watch::Sender<Option<RemoteError>>,
+    reader: Arc<Mutex<view::Reader>>,
+    /// Held while the remote is read or written.
+    writer: tokio::sync::Mutex<()>,
+    moves: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+impl Pipeline {
+    /// Starts to read the remote in the background.
+    #[must_use]
+    pub fn start(
+        settings: Settings,
+        repository: Repository,
+        config: watch::Receiver<ConfigState>,
+    ) -> Arc<Self> {
+        let pipeline = Arc::new(Self {
+            settings,
+            repository,
+            config,
+            view: watch::Sender::new(None),
+            failure: watch::Sender::new(None),
+            reader: Arc::default(),
+            writer: tokio::sync::Mutex::new(()),
+            moves: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        tokio::spawn(Arc::clone(&pipeline).follow());
+        pipeline
+    }
+
+    /// The newest view; changes are announced.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Option<Arc<View>>> {
+        self.view.subscribe()
+    }
+
+    /// Why the last look at the remote failed; `None` when it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<RemoteError> {
+        self.failure.borrow().clone()
+    }
+
+    /// Who commits are made by.
+    #[must_use]
+    pub fn author(&self) -> &Author {
+        &self.settings.author
+    }
+
+    /// Whether no more moves are taken.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// The state of the config file.
+    #[must_use]
+    pub fn config(&self) -> ConfigState {
+        self.config.borrow().clone()
+    }
+
+    /// What a move would do, on the newest view. Touches nothing.
+    ///
+    /// # Errors
+    /// As a move, but for the remote.
+    pub async fn dry_run(&self, intent: &Intent) -> Result<(Plan, Arc<View>), MoveError> {
+        let view = self.view.borrow().clone().ok_or_else(|| self.no_view())?;
+        let plan = plan_on(&view, intent).await??;
+        Ok((plan, view))
+    }
+
+    /// Carries out `intent`. It goes on when the caller stops waiting, since a push cannot be taken back.
+    ///
+    /// # Errors
+    /// Why it did not happen, or that this is not known.
+    pub async fn carry_out(self: &Arc<Self>, intent: Intent) -> Result<Moved, MoveError> {
+        if self.stop.is_cancelled() {
+            return Err(shutting_down());
+        }
+        let pipeline = Arc::clone(self);
+        let task = self.moves.spawn(async move {
+            let deadline = Instant::now() + MOVE_LIMIT;
+            let lock = pipeline.lock(deadline).await?;
+            Attempt::new(&pipeline, &lock, &intent, deadline).run().await
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a move ended abnormally");
+            Err(MoveError::problem(
+                Code::Internal,
+                "the move ended abnormally",
+                "read the server's log and report the defect",
+            ))
+        })
+    }
+
+    /// Takes no more moves and waits for the one that is under way.
+    pub async fn shut_down(&self, limit: Duration) {
+        self.stop.cancel();
+        self.moves.close();
+        if tokio::time::timeout(limit, self.moves.wait()).await.is_err() {
+            tracing::error!("a move was still under way at the end of the shutdown's time");
+        }
+    }
+
+    async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, MoveError> {
+        tokio::select! {
+            lock = tokio::time::timeout_at(deadline, self.writer.lock()) => lock.map_err(|_| {
+                MoveError::problem(Code::Busy, "earlier moves were still under way", "ask again; nothing was committed")
+            }),
+            () = self.stop.cancelled() => Err(shutting_down()),
+        }
+    }
+
+    /// Looks at the remote and publishes what it finds.
+    pub(super) async fn fetch(
+        &self,
+        _lock: &MutexGuard<'_, ()>,
+        deadline: Instant,
+    ) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
+        let started = Instant::now();
+        let fetched = self.repository.fetch(deadline).await;
+        if let Err(error) = &fetched {
+            tracing::warn!(code = %error.code, %error, "the remote could not be read");
+        }
+        self.failure.send_replace(fetched.as_ref().err().cloned());
+        let (mirror, tip) = fetched?;
+        let known = self.view.borrow().clone();
+        if let Some(old) = &known
+            && old.tree.revision.commit != tip
+            && mirror
+                .commits(&tip)
+                .is_ok_and(|commits| commits.iter().all(|one| one.id != old.tree.revision.commit))
+        {
+            tracing::warn!(old = %old.tree.revision, new = %tip, "the branch was rewritten, or moved on very far");
+        }
+        let view = self.publish(&mirror, tip, started).await?;
+        Ok((mirror, view))
+    }
+
+    /// Makes and publishes the view of `commit`, which the remote had at `seen`.
+    pub(super) async fn publish(
+        &self,
+        mirror: &Arc<Mirror>,
+        commit: CommitId,
+        seen: Instant,
+    ) -> Result<Arc<View>, MoveError> {
+        let config = self.config.borrow().config.clone().ok_or_else(|| self.no_view())?;
+        let branch = self.repository.branch().ok_or_else(|| self.no_view())?;
+        let known = self.view.borrow().clone();
+        if let Some(old) =
+            known.filter(|old| old.tree.revision.commit == commit && Arc::ptr_eq(&old.config, &config))
+        {
+            let same = View { config, tree: old.tree.clone(), events: old.events.clone(), seen };
+            return Ok(self.announce(same));
+        }
+        let (reader, mirror, root) =
+            (Arc::clone(&self.reader), Arc::clone(mirror), self.settings.root.clone());
+        let read = blocking(move || {
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.read(config, &mirror, branch, commit, root.as_ref(), seen)
+        });
+        let view = read.await?.map_err(|error| view::mirror_failed(&error))?;
+        Ok(self.announce(view))
+    }
+
+    fn announce(&self, view: View) -> Arc<View> {
+        let view = Arc::new(view);
+        self.view.send_replace(Some(Arc::clone(&view)));
+        view
+    }
+
+    /// Keeps the view young, and makes it anew when the config changes.
+    async fn follow(self: Arc<Self>) {
+        let mut config = self.config.clone();
+        let mut pause = FIRST_RETRY;
+        loop {
+            let deadline = Instant::now() + self.settings.poll.max(crate::git::FETCH_LIMIT);
+            let failed = match self.lock(deadline).await {
+                Ok(lock) => self.fetch(&lock, deadline).await.is_err(),
+                Err(_) => false,
+            };
+            // Until there is a view, try again soon; afterwards at the usual pace.
+            let wait = if failed && self.view.borrow().is_none() {
+                pause.min(self.settings.poll)
+            } else {
+                self.settings.poll
+            };
+            pause = if failed { pause * 2 } else { FIRST_RETRY };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = config.changed() => if changed.is_err() { return },
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Why there is no view.
+    #[must_use]
+    pub fn no_view(&self) -> MoveError {
+        let state = self.config();
+        if state.config.is_none() {
+            let why =
+                state.problem.map_or_else(|| "it is being read".to_owned(), |problem| problem.to_string());
+            return MoveError::problem(
+                Code::ConfigInvalid,
+                format!("there is no valid config: {why}"),
+                "repair the config file; it is read again by itself",
+            );
+        }
+        match self.failure() {
+            Some(error) => MoveError::Remote(error),
+            None => MoveError::problem(
+                Code::ViewMissing,
+                "the repository has not been read yet",
+                "ask again in a few seconds",
+            ),
+        }
+    }
+
+    /// The config in force.
+    #[must_use]
+    pub fn current_config(&self) -> Option<Arc<Config>> {
+        self.config.borrow().config.clone()
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+fn shutting_down() -> MoveError {
+    MoveError::problem(
+        Code::ShuttingDown,
+        "the server is stopping; nothing was committed",
+        "ask another replica, or ask again",
+    )
+}
+
+/// Plans on a thread of its own: a hostile manifest may take a while, and a defect must not take the server down.
+pub(super) async fn plan_on(view: &Arc<View>, intent: &Intent) -> Result<Result<Plan, MoveError>, MoveError> {
+    let (view, intent) = (Arc::clone(view), intent.clone());
+    blocking(move || plan::plan(&view.config, &intent, &view.tree, clock::now()).map_err(MoveError::from))
+        .await
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, MoveError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a computation ended abnormally");
+        MoveError::problem(
+            Code::Internal,
+            "a computation ended abnormally",
+            "read the server's log and report the defect",
+        )
+    })
+}

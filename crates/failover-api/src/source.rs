@@ -1,0 +1,101 @@
+//! The config file: read, checked, and read again when it changes. The last good config stays in force.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use failover_core::config::{self, Config, ConfigErrors};
+use tokio::sync::watch;
+
+/// How often the file is looked at. A mounted ConfigMap changes by a swap of symbolic links, which reading by
+/// path always follows and file notifications often miss.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The config in force, and what is wrong with the file if it is not the one.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigState {
+    /// The last good config.
+    pub config: Option<Arc<Config>>,
+    /// Counts the good configs that were loaded.
+    pub generation: u64,
+    /// Why the file as it is now is not in force.
+    pub problem: Option<ConfigProblem>,
+}
+
+/// Why a config file is not in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigProblem {
+    /// The file cannot be read.
+    #[error("{path} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// The file says something that cannot be.
+    #[error("{0}")]
+    Invalid(#[from] ConfigErrors),
+}
+
+/// Reads `path` now and keeps looking at it in the background.
+#[must_use]
+pub fn watch(path: PathBuf) -> watch::Receiver<ConfigState> {
+    let mut reader = Reader { path, last: None };
+    let mut state = ConfigState::default();
+    reader.look(&mut state);
+    let (sender, receiver) = watch::channel(state);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !sender.is_closed() {
+            ticks.tick().await;
+            sender.send_if_modified(|state| reader.look(state));
+        }
+    });
+    receiver
+}
+
+struct Reader {
+    path: PathBuf,
+    /// What the last look found, so that a file is judged once.
+    last: Option<Result<String, String>>,
+}
+
+impl Reader {
+    /// Brings `state` up to date with the file; false when the file is as it was.
+    fn look(&mut self, state: &mut ConfigState) -> bool {
+        let found = read(&self.path);
+        if self.last.as_ref() == Some(&found) {
+            return false;
+        }
+        let parsed = match &found {
+            Ok(text) => config::parse(text).map_err(ConfigProblem::Invalid),
+            Err(reason) => Err(ConfigProblem::Unreadable { path: self.path.clone(), reason: reason.clone() }),
+        };
+        self.last = Some(found);
+        match parsed {
+            Ok(config) => {
+                state.generation += 1;
+                tracing::info!(
+                    services = config.services().len(),
+                    generation = state.generation,
+                    "config loaded"
+                );
+                state.config = Some(Arc::new(config));
+                state.problem = None;
+            }
+            Err(problem) => {
+                let kept = state.config.is_some();
+                tracing::error!(%problem, last_good_config_kept = kept, "config refused");
+                state.problem = Some(problem);
+            }
+        }
+        true
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+}

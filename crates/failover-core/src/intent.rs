@@ -1,0 +1,64 @@
+//! Who wants which services where, and why.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::check::Check;
+use crate::name::{Actor, CommitId, IdempotencyKey, OperationId, Reason, Role, ServiceName};
+use crate::topology::Active;
+
+/// One request to move services.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The services, each once.
+    pub services: BTreeSet<ServiceName>,
+    /// Where to.
+    pub to: Role,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Who.
+    pub requested_by: Option<Actor>,
+    /// What the caller believes to be true now.
+    pub expect: Option<Expectation>,
+    /// Checks whose block the caller overrides.
+    pub force: BTreeSet<Check>,
+    /// Names this move; the same in every attempt.
+    pub operation: OperationId,
+    /// Recognises a repeated request.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// What the caller saw before asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expectation {
+    /// Every service was here.
+    Active(Active),
+    /// The branch was at this commit.
+    Commit(CommitId),
+}
+
+impl Expectation {
+    /// Reads `primary`, `backup`, `mixed`, `unknown`, a full commit id or a revision such as `main@sha1:…`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "primary" => Some(Self::Active(Active::Primary)),
+            "backup" => Some(Self::Active(Active::Backup)),
+            "mixed" => Some(Self::Active(Active::Mixed)),
+            "unknown" => Some(Self::Active(Active::Unknown)),
+            revision => {
+                let id = revision.rsplit_once(':').map_or(revision, |(_, id)| id);
+                CommitId::new(id).ok().map(Self::Commit)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active(active) => write!(f, "{active}"),
+            Self::Commit(commit) => write!(f, "commit {commit}"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The commit message of a move, written for people and read back by machines.
+//!
+//! The last paragraph is Git trailers, as `git interpret-trailers --parse` reads them.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use crate::change::{Move, SettingChange};
+use crate::check::Finding;
+use crate::config::SettingKind;
+use crate::field::Value;
+use crate::intent::Intent;
+use crate::name::{IdempotencyKey, OperationId, Role, ServiceName};
+
+/// How every subject begins.
+pub const SUBJECT: &str = "Automated failover: ";
+/// A subject names at most this many services; the trailers name all.
+const NAMED_IN_SUBJECT: usize = 3;
+
+/// The message for `moves`, made although the `forced` findings blocked it.
+#[must_use]
+pub fn compose(intent: &Intent, moves: &[&Move], forced: &[&Finding], now: Timestamp) -> String {
+    let mut text = match moves {
+        many if many.len() > NAMED_IN_SUBJECT => format!("{SUBJECT}{} services", many.len()),
+        few => {
+            let names: Vec<&str> = few.iter().map(|one| one.service.as_str()).collect();
+            format!("{SUBJECT}{}", names.join(", "))
+        }
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, " to {} node\n", intent.to);
+    if let Some(reason) = &intent.reason {
+        let _ = writeln!(text, "Reason: {reason}\n");
+    }
+    let seconds = now.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let _ = writeln!(text, "Timestamp: {seconds}");
+    for one in moves {
+        let _ = writeln!(text, "Service: {}", one.service);
+        // In the order that people know from the first prototype's commits: claim, node, the rest.
+        let mut changes: Vec<&SettingChange> = one.changes.iter().collect();
+        changes.sort_by_key(|change| match change.kind {
+            SettingKind::Claim => 0,
+            SettingKind::Node => 1,
+            SettingKind::Field => 2,
+        });
+        changes.into_iter().for_each(|change| write_change(&mut text, change));
+    }
+    let _ = writeln!(text, "Role: {}", intent.to);
+    for finding in forced {
+        let _ = writeln!(text, "Forced: {} ({})", finding.check, finding.service);
+    }
+    if let Some(actor) = &intent.requested_by {
+        let _ = writeln!(text, "Requested-By: {actor}");
+    }
+    if let Some(key) = &intent.idempotency_key {
+        let _ = writeln!(text, "Idempotency-Key: {key}");
+    }
+    let _ = writeln!(text, "Operation-Id: {}", intent.operation);
+    text
+}
+
+fn write_change(text: &mut String, change: &SettingChange) {
+    let from = change.from.as_ref().map_or_else(|| "(none)".to_owned(), one_line);
+    let to = one_line(&change.to);
+    let _ = match change.kind {
+        SettingKind::Claim => writeln!(text, "PVC: {from} -> {to}"),
+        SettingKind::Node => writeln!(text, "Node: {from} -> {to}"),
+        SettingKind::Field => writeln!(text, "Field: {} {}: {from} -> {to}", change.target, change.field),
+    };
+}
+
+/// A value that cannot break out of its line.
+fn one_line(value: &Value) -> String {
+    value.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What the trailers of a move's commit say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trailers {
+    /// The services moved.
+    pub services: Vec<ServiceName>,
+    /// Where to.
+    pub role: Option<Role>,
+    /// Who asked for it.
+    pub requested_by: Option<String>,
+    /// The caller's key.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// The move's id.
+    pub operation_id: OperationId,
+}
+
+impl Trailers {
+    /// Reads the paragraph that holds an operation id, also when a person put more text after it.
+    #[must_use]
+    pub fn read(message: &str) -> Option<Self> {
+        let message = message.replace("\r\n", "\n");
+        message.split("\n\n").filter_map(Self::read_paragraph).last()
+    }
+
+    fn read_paragraph(paragraph: &str) -> Option<Self> {
+        let all = |key: &str| {
+            let key = format!("{key}: ");
+            paragraph.lines().filter_map(move |line| line.strip_prefix(key.as_str()).map(str::trim))
+        };
+        let services: Vec<ServiceName> =
+            all("Service").filter_map(|name| ServiceName::new(name).ok()).collect();
+        let operation_id = OperationId::new(all("Operation-Id").next_back()?).ok()?;
+        (!services.is_empty()).then(|| Self {
+            services,
+            role: all("Role").next().and_then(|role| role.parse().ok()),
+            requested_by: all("Requested-By").next().map(str::to_owned),
+            idempotency_key: all("Idempotency-Key").next().and_then(|key| IdempotencyKey::new(key).ok()),
+            operation_id,
+        })
+    }
+}
+
+/// The reason that the caller gave.
+#[must_use]
+pub fn reason_in(message: &str) -> Option<String> {
+    message.lines().find_map(|line| line.strip_prefix("Reason: ")).map(|reason| reason.trim().to_owned())
+}
+
+/// The role at the end of a subject.
+#[must_use]
+pub fn role_in_subject(subject: &str) -> Option<Role> {
+    subject.strip_suffix(" node")?.rsplit_once(" to ")?.1.parse().ok()
+}
+
+/// The services that a subject names; none when it only counts them.
+#[must_use]
+pub fn services_in_subject(subject: &str) -> Vec<ServiceName> {
+    let names =
+        subject.strip_prefix(SUBJECT).and_then(|rest| rest.rsplit_once(" to ")).map(|(names, _)| names);
+    names
+        .into_iter()
+        .flat_map(|names| names.split(", "))
+        .filter_map(|name| ServiceName::new(name).ok())
+        .collect()
+}

@@ -1,0 +1,172 @@
+//! The decision: which bytes change, in which files, with which message. No I/O, no clock; the same for a dry run
+//! and for a move.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::change::{Move, pending};
+use crate::check::{self, Finding, Verdict};
+use crate::code::{Code, Problem};
+use crate::config::Config;
+use crate::intent::{Expectation, Intent};
+use crate::manifest::{self, Change};
+use crate::message;
+use crate::name::{BlobId, RepoPath, Revision, Role};
+use crate::topology::ServiceState;
+use crate::tree::Tree;
+
+/// A decided move: final, and only right on the commit it was made for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The commit that it changes.
+    pub base: Revision,
+    /// Where the services go.
+    pub to: Role,
+    /// Each service with the fields that change.
+    pub moves: Vec<Move>,
+    /// Each file that changes, in path order.
+    pub files: Vec<FileChange>,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+    /// The findings that stop the move: they block and the caller does not override them.
+    pub blocked_by: Vec<Finding>,
+    /// The commit message.
+    pub message: String,
+}
+
+/// One file before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The file.
+    pub path: RepoPath,
+    /// Its content on the base, by name.
+    pub blob: BlobId,
+    /// Its text on the base.
+    pub before: Arc<str>,
+    /// Its text after the move.
+    pub after: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The request or the files are wrong; every problem found.
+    Problems(Vec<Problem>),
+    /// The caller saw something else than what is there.
+    Expectation(Problem),
+}
+
+impl Plan {
+    /// Whether anything changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
+/// Decides how to carry out `intent` on `tree`.
+///
+/// # Errors
+/// Every problem that stands in the way; nothing is ever left out of a plan silently.
+pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Result<Plan, Rejection> {
+    let states = read_states(config, intent, tree)?;
+    if let Some(expected) = &intent.expect {
+        meets(expected, &states, tree)?;
+    }
+    let files = edit_files(&states, intent.to, tree)?;
+    let moves: Vec<Move> = states.iter().map(|state| Move::new(state, intent.to)).collect();
+    let findings: Vec<Finding> =
+        states.iter().flat_map(|state| check::findings(state, intent.to, tree)).collect();
+    let blocked_by = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Block && !intent.force.contains(&finding.check))
+        .cloned()
+        .collect();
+    let moved: Vec<&Move> = moves.iter().filter(|one| !one.changes.is_empty()).collect();
+    let forced: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Block && intent.force.contains(&finding.check))
+        .collect();
+    let message = message::compose(intent, &moved, &forced, now);
+    Ok(Plan { base: tree.revision.clone(), to: intent.to, moves, files, findings, blocked_by, message })
+}
+
+fn read_states<'a>(
+    config: &'a Config,
+    intent: &Intent,
+    tree: &Tree,
+) -> Result<Vec<ServiceState<'a>>, Rejection> {
+    let mut states = Vec::new();
+    let mut problems = Vec::new();
+    for name in &intent.services {
+        match config.get(name) {
+            None => problems.push(unknown_service(config, name.as_str())),
+            Some(service) => {
+                let state = ServiceState::read(service, tree);
+                problems.extend(state.problems.iter().cloned());
+                states.push(state);
+            }
+        }
+    }
+    if problems.is_empty() { Ok(states) } else { Err(Rejection::Problems(problems)) }
+}
+
+/// The problem of a service that is not configured.
+#[must_use]
+pub fn unknown_service(config: &Config, name: &str) -> Problem {
+    let near = config.nearest(name);
+    let hint = if near.is_empty() {
+        "GET /api/services lists the configured services".to_owned()
+    } else {
+        format!("did you mean {}? GET /api/services lists all", near.join(" or "))
+    };
+    Problem::new(Code::ServiceNotFound, format!("no service {name:?} is configured"), hint)
+}
+
+fn meets(expected: &Expectation, states: &[ServiceState<'_>], tree: &Tree) -> Result<(), Rejection> {
+    let unmet = match expected {
+        Expectation::Active(active) => states
+            .iter()
+            .find(|state| state.active() != *active)
+            .map(|state| format!("{} is {}, not {active}", state.name(), state.active())),
+        Expectation::Commit(commit) => (tree.revision.commit != *commit)
+            .then(|| format!("the branch is at {}, not at {commit}", tree.revision)),
+    };
+    match unmet {
+        None => Ok(()),
+        Some(detail) => Err(Rejection::Expectation(Problem::new(
+            Code::ExpectationFailed,
+            detail,
+            "look at the status, then ask again with what it shows",
+        ))),
+    }
+}
+
+fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<FileChange>, Rejection> {
+    let mut changes: BTreeMap<&RepoPath, Vec<Change>> = BTreeMap::new();
+    for (setting, value) in states.iter().flat_map(|state| pending(state, to)) {
+        changes.entry(&setting.found.path).or_default().push(Change {
+            document: setting.found.document,
+            path: setting.setting.field.clone(),
+            value: value.clone(),
+            insert: setting.setting.insert,
+        });
+    }
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for (path, changes) in changes {
+        let (Some(before), Some(listed)) = (tree.texts.get(path), tree.listing.file(path)) else { continue };
+        match manifest::edit(before, &changes) {
+            Ok(edited) => files.push(FileChange {
+                path: path.clone(),
+                blob: listed.blob.clone(),
+                before: Arc::clone(before),
+                after: edited.into_text(),
+            }),
+            Err(error) => problems.push(error.problem().in_file(path, Some(error.place()))),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(Rejection::Problems(problems)) }
+}

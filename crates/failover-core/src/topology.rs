@@ -1,0 +1,176 @@
+//! Where a service is: its settings as the manifests at one commit have them.
+
+use std::fmt;
+
+use crate::code::Problem;
+use crate::config::{Service, Setting, Target};
+use crate::field::Value;
+use crate::manifest::{self, Field};
+use crate::name::{Role, ServiceName};
+use crate::tree::{Found, Tree, unreadable};
+use crate::yaml::{self, Node, Place};
+
+/// Where a service is, as the manifests say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Active {
+    /// Every setting has its primary value.
+    Primary,
+    /// Every setting has its backup value.
+    Backup,
+    /// The settings disagree, or one has neither value.
+    Mixed,
+    /// A setting cannot be read.
+    Unknown,
+}
+
+impl Active {
+    /// Whether every setting has its value for `role`.
+    #[must_use]
+    pub fn is(self, role: Role) -> bool {
+        self == Self::from(role)
+    }
+
+    /// As answers show it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+            Self::Mixed => "mixed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<Role> for Active {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Primary => Self::Primary,
+            Role::Backup => Self::Backup,
+        }
+    }
+}
+
+impl fmt::Display for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which of a setting's two values a manifest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The primary value.
+    Primary,
+    /// The backup value.
+    Backup,
+    /// A value that the config does not know.
+    Other,
+    /// No value.
+    Absent,
+}
+
+/// One setting as the manifest has it.
+#[derive(Debug, Clone)]
+pub struct SettingState<'a> {
+    /// The setting.
+    pub setting: &'a Setting,
+    /// The manifest.
+    pub found: Found,
+    /// Its value; `None` when the field is absent.
+    pub current: Option<Value>,
+    /// Where the value stands, or where the key would go.
+    pub place: Place,
+    /// Which of the two values it is.
+    pub side: Side,
+}
+
+/// One service as the manifests have it.
+#[derive(Debug, Clone)]
+pub struct ServiceState<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// Its settings that could be read, in the config's order.
+    pub settings: Vec<SettingState<'a>>,
+    /// Why the others could not.
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> ServiceState<'a> {
+    /// Reads every setting of `service` from `tree`.
+    #[must_use]
+    pub fn read(service: &'a Service, tree: &Tree) -> Self {
+        let mut state = Self { service, settings: Vec::new(), problems: Vec::new() };
+        // Settings of one service usually share a file: parse it once.
+        let mut parsed: Option<(crate::name::RepoPath, Vec<Node>)> = None;
+        for setting in &service.settings {
+            let result = tree.listing.find(&setting.target).and_then(|found| {
+                if parsed.as_ref().is_none_or(|(path, _)| *path != found.path) {
+                    parsed = Some((found.path.clone(), parse(tree, &found, &setting.target)?));
+                }
+                let documents =
+                    parsed.as_ref().map(|(_, documents)| documents.as_slice()).unwrap_or_default();
+                SettingState::read(setting, found, documents)
+            });
+            match result {
+                Ok(setting) => state.settings.push(setting),
+                Err(problem) if state.problems.contains(&problem) => {}
+                Err(problem) => state.problems.push(problem),
+            }
+        }
+        state
+    }
+
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &'a ServiceName {
+        &self.service.name
+    }
+
+    /// Where the service is.
+    #[must_use]
+    pub fn active(&self) -> Active {
+        if !self.problems.is_empty() {
+            return Active::Unknown;
+        }
+        let all = |side| self.settings.iter().all(|setting| setting.side == side);
+        if all(Side::Primary) {
+            Active::Primary
+        } else if all(Side::Backup) {
+            Active::Backup
+        } else {
+            Active::Mixed
+        }
+    }
+}
+
+fn parse(tree: &Tree, found: &Found, target: &Target) -> Result<Vec<Node>, Problem> {
+    let text = tree.texts.get(&found.path).ok_or_else(|| {
+        Problem::new(
+            crate::code::Code::Internal,
+            format!("the text of {}, which holds {target}, was not loaded", found.path),
+            "this is a defect; please report it",
+        )
+    })?;
+    yaml::parse(text).map_err(|error| unreadable(&found.path, error.place, &error.message))
+}
+
+impl<'a> SettingState<'a> {
+    fn read(setting: &'a Setting, found: Found, documents: &[Node]) -> Result<Self, Problem> {
+        let field = manifest::read(documents, found.document, &setting.field)
+            .map_err(|error| error.problem().in_file(&found.path, Some(error.place())))?;
+        let (current, place) = match field {
+            Field::Present { value, place, .. } => (Some(value), place),
+            Field::Absent { place, .. } => (None, place),
+        };
+        let side = match &current {
+            None => Side::Absent,
+            Some(value) if *value == setting.primary => Side::Primary,
+            Some(value) if *value == setting.backup => Side::Backup,
+            Some(_) => Side::Other,
+        };
+        Ok(Self { setting, found, current, place, side })
+    }
+}

@@ -1,0 +1,112 @@
+//! What one YAML file says about itself. It depends on the file's bytes and name only, so that it can be kept per blob.
+
+use super::kustomize::{FluxBuild, Kustomization};
+use crate::yaml::{self, Anchors, Node, Place, YamlError};
+
+/// What one YAML file holds, as far as the search needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FileFacts {
+    /// Objects, one for each document that has a kind and a name.
+    Manifests(Vec<DocumentFacts>),
+    /// A `kustomization.yaml`.
+    Kustomization(Kustomization),
+    /// Not YAML that can be read; unrendered templates are the usual case.
+    Unreadable {
+        /// Where and why reading stopped.
+        error: YamlError,
+        /// Values of `name:` lines in the raw text: a hint at what may be hidden in the file.
+        names: Vec<String>,
+    },
+}
+
+/// One object in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentFacts {
+    /// Its position in the file, from 0, empty documents counted.
+    pub document: usize,
+    /// `apiVersion`, such as `apps/v1`.
+    pub api_version: String,
+    /// `kind`.
+    pub kind: String,
+    /// `metadata.name` as written.
+    pub name: String,
+    /// `metadata.namespace` as written.
+    pub namespace: Option<String>,
+    /// Where the document starts.
+    pub place: Place,
+    /// For a Flux `Kustomization`: the folder that it builds.
+    pub(super) flux: Option<FluxBuild>,
+}
+
+impl FileFacts {
+    /// Reads the facts of a file from its name and bytes.
+    #[must_use]
+    pub fn read(file_name: &str, bytes: &[u8]) -> Self {
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+                return Self::Unreadable {
+                    error: YamlError {
+                        place: Place { line, column: 1 },
+                        message: "the file is not UTF-8 text".to_owned(),
+                    },
+                    names: Vec::new(),
+                };
+            }
+        };
+        match yaml::parse(text) {
+            Err(error) => Self::Unreadable { error, names: names_in(text) },
+            Ok(documents) if is_kustomization(file_name) => Self::Kustomization(
+                documents.first().map_or_else(Kustomization::default, Kustomization::read),
+            ),
+            Ok(documents) => Self::Manifests(
+                documents
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, root)| DocumentFacts::read(index, root))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+impl DocumentFacts {
+    fn read(document: usize, root: &Node) -> Option<Self> {
+        let anchors = Anchors::of(root);
+        let text = |node: &Node, key: &str| Some(anchors.get(node, key)?.as_text()?.to_owned());
+        let metadata = anchors.get(root, "metadata")?;
+        let api_version = text(root, "apiVersion")?;
+        let kind = text(root, "kind")?;
+        let flux = (kind == "Kustomization" && api_version.starts_with("kustomize.toolkit.fluxcd.io/"))
+            .then(|| FluxBuild::read(root));
+        Some(Self {
+            document,
+            api_version,
+            kind,
+            name: text(metadata, "name")?,
+            namespace: text(metadata, "namespace"),
+            place: root.place,
+            flux,
+        })
+    }
+}
+
+/// The file names that Kustomize takes for its own.
+pub(super) fn is_kustomization(file_name: &str) -> bool {
+    matches!(file_name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+fn names_in(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = text
+        .lines()
+        .filter_map(|line| {
+            let value = line.trim_start().trim_start_matches("- ").strip_prefix("name:")?.trim();
+            let value = value.trim_matches(['"', '\'']);
+            (!value.is_empty()).then(|| value.to_owned())
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,240 @@
+//! Finding a manifest by kind, name and namespace, never by its folder.
+
+use super::facts::{DocumentFacts, FileFacts};
+use super::kustomize::Build;
+use super::listing::Listing;
+use crate::code::{Code, Problem};
+use crate::config::Target;
+use crate::name::{RepoPath, nearest};
+use crate::yaml::Place;
+
+/// Where a manifest is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The file.
+    pub path: RepoPath,
+    /// The document in it, from 0.
+    pub document: usize,
+    /// Where the document starts.
+    pub place: Place,
+    /// The outermost kustomizations that build the file; more than one means that an edit reaches each of them.
+    pub built_from: Vec<String>,
+}
+
+/// The API group that a kind of workload must have, so that a foreign kind of the same name is not taken for it.
+fn group_of(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" => Some("apps/"),
+        "CronJob" => Some("batch/"),
+        "HelmRelease" => Some("helm.toolkit.fluxcd.io/"),
+        "PersistentVolumeClaim" => Some("v1"),
+        "ReplicationSource" | "ReplicationDestination" => Some("volsync.backube/"),
+        _ => None,
+    }
+}
+
+impl Listing {
+    /// The one manifest that `target` describes.
+    ///
+    /// # Errors
+    /// None, or more than one, or one that is built into several namespaces, or an unreadable file that may hide it.
+    pub fn find(&self, target: &Target) -> Result<Found, Problem> {
+        if let Some(path) = &target.path {
+            self.readable(path, target)?;
+        }
+        let matches: Vec<(&RepoPath, &DocumentFacts)> = self
+            .documents()
+            .filter(|(path, document)| {
+                target.path.as_ref().is_none_or(|within| is_within(path, within))
+                    && is_kind(document, target)
+                    && self.identities(path, document).any(|identity| identity.is(target))
+            })
+            .collect();
+        match matches[..] {
+            [] => Err(self.not_found(target)),
+            [(path, document)] => self.single(path, document, target),
+            [..] => Err(ambiguous(&matches, target)),
+        }
+    }
+
+    /// Unreadable files that mention `target`'s name and may hide a second manifest of it.
+    #[must_use]
+    pub fn suspects(&self, target: &Target) -> Vec<(&RepoPath, Place)> {
+        self.files
+            .iter()
+            .filter_map(|(path, file)| match &*file.facts {
+                FileFacts::Unreadable { error, names } => {
+                    names.iter().any(|name| name == target.name.as_str()).then_some((path, error.place))
+                }
+                FileFacts::Manifests(_) | FileFacts::Kustomization(_) => None,
+            })
+            .collect()
+    }
+
+    fn documents(&self) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {
+        self.files.iter().flat_map(|(path, file)| {
+            let documents = match &*file.facts {
+                FileFacts::Manifests(documents) => documents.as_slice(),
+                FileFacts::Kustomization(_) | FileFacts::Unreadable { .. } => &[],
+            };
+            documents.iter().map(move |document| (path, document))
+        })
+    }
+
+    /// The identities that an object gets: one for each distinct build, or its own when nothing builds it.
+    fn identities<'a>(
+        &'a self,
+        path: &RepoPath,
+        document: &'a DocumentFacts,
+    ) -> impl Iterator<Item = Identity> + 'a {
+        let builds = self.builds.get(path);
+        let own = builds.is_none().then(Build::default);
+        builds
+            .into_iter()
+            .flat_map(|builds| builds.keys().cloned())
+            .chain(own)
+            .map(|build| Identity::new(document, &build))
+    }
+
+    fn single(&self, path: &RepoPath, document: &DocumentFacts, target: &Target) -> Result<Found, Problem> {
+        let mut others: Vec<Identity> =
+            self.identities(path, document).filter(|identity| !identity.is(target)).collect();
+        others.dedup();
+        if let Some(other) = others.first() {
+            return Err(Problem::new(
+                Code::ManifestShared,
+                format!(
+                    "{target} is also built as {}/{} from the same file; an edit would move both",
+                    other.namespace, other.name
+                ),
+                "give each namespace its own manifest, or move the node and claim settings into the overlays",
+            )
+            .in_file(path, Some(document.place)));
+        }
+        let starts = self.builds.get(path).map(|builds| builds.values().flatten().cloned().collect());
+        Ok(Found {
+            path: path.clone(),
+            document: document.document,
+            place: document.place,
+            built_from: starts.unwrap_or_default(),
+        })
+    }
+
+    fn readable(&self, path: &RepoPath, target: &Target) -> Result<(), Problem> {
+        if self.files.keys().any(|file| file != path && is_within(file, path)) {
+            return Ok(());
+        }
+        let Some(file) = self.files.get(path) else {
+            let near = nearest(path.as_str(), self.files.keys().map(RepoPath::as_str));
+            let hint = match near.first() {
+                Some(near) => {
+                    format!("did you mean {near}? correct `path`, or leave it out to search by kind and name")
+                }
+                None => "correct `path`, or leave it out to search by kind and name".to_owned(),
+            };
+            let detail = format!(
+                "{path}, where the config places {target}, is neither a YAML file nor a folder of them under the searched root"
+            );
+            return Err(Problem::new(Code::ManifestNotFound, detail, hint));
+        };
+        match &*file.facts {
+            FileFacts::Unreadable { error, .. } => Err(unreadable(path, error.place, &error.message)),
+            FileFacts::Manifests(_) | FileFacts::Kustomization(_) => Ok(()),
+        }
+    }
+
+    fn not_found(&self, target: &Target) -> Problem {
+        if let Some((path, file)) =
+            self.suspects(target).first().and_then(|(path, _)| Some((*path, self.files.get(*path)?)))
+            && let FileFacts::Unreadable { error, .. } = &*file.facts
+        {
+            let detail = format!("{target} may be in this file, which cannot be read: {}", error.message);
+            return Problem::new(Code::ManifestUnreadable, detail, "repair the file")
+                .in_file(path, Some(error.place));
+        }
+        let mut near = Vec::new();
+        let mut names = Vec::new();
+        for (path, document) in self.documents().filter(|(_, document)| is_kind(document, target)) {
+            for identity in self.identities(path, document) {
+                if identity.name == target.name.as_str() {
+                    near.push(format!(
+                        "{}/{} ({path}:{})",
+                        identity.namespace, identity.name, document.place.line
+                    ));
+                }
+                names.push(format!("{}/{}", identity.namespace, identity.name));
+            }
+        }
+        if near.is_empty() {
+            let wanted = format!("{}/{}", target.namespace, target.name);
+            near =
+                nearest(&wanted, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+        }
+        let (files, unreadable) = self.counts();
+        let hint = if near.is_empty() {
+            format!(
+                "check kind, name and namespace in the config; {files} YAML files were searched, {unreadable} of them could not be read"
+            )
+        } else {
+            format!("check kind, name and namespace in the config; near: {}", near.join(", "))
+        };
+        Problem::new(Code::ManifestNotFound, format!("no manifest of {target} was found"), hint)
+    }
+}
+
+/// The problem of a file that cannot be read.
+pub(crate) fn unreadable(path: &RepoPath, place: Place, message: &str) -> Problem {
+    let detail = format!("the file cannot be read: {message}");
+    Problem::new(Code::ManifestUnreadable, detail, "repair the file, then try again")
+        .in_file(path, Some(place))
+}
+
+fn is_within(file: &RepoPath, path: &RepoPath) -> bool {
+    file.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn is_kind(document: &DocumentFacts, target: &Target) -> bool {
+    let kind = target.kind.as_str();
+    document.kind == kind && group_of(kind).is_none_or(|group| document.api_version.starts_with(group))
+}
+
+fn ambiguous(matches: &[(&RepoPath, &DocumentFacts)], target: &Target) -> Problem {
+    let places: Vec<String> =
+        matches.iter().map(|(path, document)| format!("{path}:{}", document.place.line)).collect();
+    let mut files: Vec<&RepoPath> = matches.iter().map(|(path, _)| *path).collect();
+    files.dedup();
+    let hint = match files.len() {
+        1 => "remove one of the two documents".to_owned(),
+        _ => "name the right file as `path` in the config, or remove the other manifest".to_owned(),
+    };
+    let mut problem = Problem::new(
+        Code::ManifestAmbiguous,
+        format!("{target} stands in more than one place: {}", places.join(", ")),
+        hint,
+    );
+    if let Some((path, document)) = matches.first() {
+        problem = problem.in_file(path, Some(document.place));
+    }
+    problem
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    namespace: String,
+    name: String,
+}
+
+impl Identity {
+    fn new(document: &DocumentFacts, build: &Build) -> Self {
+        // Flux and kubectl put an object without a namespace into "default".
+        let namespace = build.namespace.clone().or_else(|| document.namespace.clone());
+        Self {
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            name: format!("{}{}{}", build.name_prefix, document.name, build.name_suffix),
+        }
+    }
+
+    fn is(&self, target: &Target) -> bool {
+        self.namespace == target.namespace.as_str() && self.name == target.name.as_str()
+    }
+}

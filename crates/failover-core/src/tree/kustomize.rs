@@ -1,0 +1,203 @@
+//! Which namespace and name an object gets from the kustomizations that build it.
+//!
+//! Kustomize's namespace transformer overrides the namespace of everything below it, the outermost one last;
+//! a Flux `Kustomization` with `targetNamespace` acts like one more kustomization around its `path`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::name::RepoPath;
+use crate::yaml::{Anchors, Node};
+
+/// Deeper or wider builds than these are not followed: a cycle or a hostile repository.
+const MAX_DEPTH: usize = 32;
+const MAX_VISITS: usize = 200_000;
+
+/// The part of a `kustomization.yaml` that decides identity.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kustomization {
+    namespace: Option<String>,
+    name_prefix: String,
+    name_suffix: String,
+    /// `resources`, `bases` and `components`, as written.
+    resources: Vec<String>,
+}
+
+/// The part of a Flux `Kustomization` that decides identity.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FluxBuild {
+    path: String,
+    target_namespace: Option<String>,
+}
+
+/// What a build does to the identity of the objects in a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Build {
+    /// Overrides the object's own namespace.
+    pub(super) namespace: Option<String>,
+    pub(super) name_prefix: String,
+    pub(super) name_suffix: String,
+}
+
+/// For every file that is built: the builds, each with the outermost places that it starts from.
+pub(super) type Builds = BTreeMap<RepoPath, BTreeMap<Build, BTreeSet<String>>>;
+
+impl Kustomization {
+    pub(super) fn read(root: &Node) -> Self {
+        let anchors = Anchors::of(root);
+        let text =
+            |key: &str| Some(anchors.get(root, key)?.as_text()?.to_owned()).filter(|text| !text.is_empty());
+        let list = |key: &str| {
+            let items = anchors.get(root, key).map(Node::items).unwrap_or_default();
+            items.iter().filter_map(|item| Some(anchors.resolve(item).as_text()?.to_owned()))
+        };
+        Self {
+            namespace: text("namespace"),
+            name_prefix: text("namePrefix").unwrap_or_default(),
+            name_suffix: text("nameSuffix").unwrap_or_default(),
+            resources: list("resources").chain(list("bases")).chain(list("components")).collect(),
+        }
+    }
+}
+
+impl FluxBuild {
+    pub(super) fn read(root: &Node) -> Self {
+        let anchors = Anchors::of(root);
+        let spec = anchors.get(root, "spec").unwrap_or(root);
+        let text =
+            |key: &str| Some(anchors.get(spec, key)?.as_text()?.to_owned()).filter(|text| !text.is_empty());
+        Self { path: text("path").unwrap_or_default(), target_namespace: text("targetNamespace") }
+    }
+}
+
+/// Folder names are relative to the repository's top, without a slash at either end; the top is "".
+fn folder_of(path: &RepoPath) -> &str {
+    path.parent().unwrap_or("")
+}
+
+/// `reference` as seen from `folder`; `None` for a URL or a way out of the repository.
+fn resolve(folder: &str, reference: &str) -> Option<String> {
+    if reference.contains("://") || reference.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in reference.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            name => parts.push(name),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Follows every build from its outermost kustomization.
+pub(super) fn follow<'a>(
+    kustomizations: impl Iterator<Item = (&'a RepoPath, &'a Kustomization)>,
+    flux: impl Iterator<Item = (&'a RepoPath, &'a FluxBuild)>,
+    files: &BTreeSet<&'a RepoPath>,
+) -> Builds {
+    let by_folder: BTreeMap<&str, &Kustomization> =
+        kustomizations.map(|(path, kustomization)| (folder_of(path), kustomization)).collect();
+    let flux: Vec<(&RepoPath, String, &FluxBuild)> = flux
+        .filter_map(|(path, build)| Some((path, resolve("", build.path.trim_start_matches('/'))?, build)))
+        .collect();
+
+    let mut inner: BTreeSet<String> = flux.iter().map(|(_, folder, _)| folder.clone()).collect();
+    for (folder, kustomization) in &by_folder {
+        inner.extend(kustomization.resources.iter().filter_map(|reference| resolve(folder, reference)));
+    }
+
+    let mut walk = Walk { by_folder: &by_folder, files, builds: Builds::new(), visits: 0 };
+    for folder in by_folder.keys().filter(|folder| !inner.contains(**folder)) {
+        walk.folder(folder, &Build::default(), folder, 0);
+    }
+    for (path, folder, build) in &flux {
+        let outer = Build { namespace: build.target_namespace.clone(), ..Build::default() };
+        walk.folder_or_everything_below(folder, &outer, path.as_str());
+    }
+    walk.builds
+}
+
+struct Walk<'w, 'a> {
+    by_folder: &'w BTreeMap<&'a str, &'a Kustomization>,
+    files: &'w BTreeSet<&'a RepoPath>,
+    builds: Builds,
+    visits: usize,
+}
+
+impl Walk<'_, '_> {
+    fn folder(&mut self, folder: &str, outer: &Build, start: &str, depth: usize) {
+        self.visits += 1;
+        let Some(kustomization) = self.by_folder.get(folder).copied() else { return };
+        if depth > MAX_DEPTH || self.visits > MAX_VISITS {
+            return;
+        }
+        let build = Build {
+            namespace: outer.namespace.clone().or_else(|| kustomization.namespace.clone()),
+            name_prefix: format!("{}{}", outer.name_prefix, kustomization.name_prefix),
+            name_suffix: format!("{}{}", kustomization.name_suffix, outer.name_suffix),
+        };
+        for reference in &kustomization.resources {
+            let Some(target) = resolve(folder, reference) else { continue };
+            if self.by_folder.contains_key(target.as_str()) {
+                self.folder(&target, &build, start, depth + 1);
+            } else if let Ok(path) = RepoPath::new(target) {
+                self.file(&path, &build, start);
+            }
+        }
+    }
+
+    /// Flux builds a folder without a kustomization as if one listed everything below it.
+    fn folder_or_everything_below(&mut self, folder: &str, outer: &Build, start: &str) {
+        if self.by_folder.contains_key(folder) {
+            return self.folder(folder, outer, start, 0);
+        }
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let nested: Vec<&str> = self
+            .by_folder
+            .keys()
+            .copied()
+            .filter(|below| below.starts_with(&prefix) && !self.has_kustomization_above(below, &prefix))
+            .collect();
+        for below in nested {
+            self.folder(below, outer, start, 1);
+        }
+        let direct: Vec<RepoPath> = self
+            .files
+            .iter()
+            .filter(|path| {
+                path.as_str().starts_with(&prefix)
+                    && !self.by_folder.contains_key(folder_of(path))
+                    && !self.has_kustomization_above(folder_of(path), &prefix)
+            })
+            .map(|path| (*path).clone())
+            .collect();
+        for path in direct {
+            self.file(&path, outer, start);
+        }
+    }
+
+    /// Whether a folder between `prefix` and `folder` has a kustomization, which then decides what is built.
+    fn has_kustomization_above(&self, folder: &str, prefix: &str) -> bool {
+        let mut above = folder;
+        while let Some((parent, _)) = above.rsplit_once('/') {
+            if parent.len() < prefix.len() {
+                break;
+            }
+            if self.by_folder.contains_key(parent) {
+                return true;
+            }
+            above = parent;
+        }
+        false
+    }
+
+    fn file(&mut self, path: &RepoPath, build: &Build, start: &str) {
+        if self.files.contains(path) {
+            let starts = self.builds.entry(path.clone()).or_default().entry(build.clone()).or_default();
+            starts.insert(if start.is_empty() { ".".to_owned() } else { start.to_owned() });
+        }
+    }
+}

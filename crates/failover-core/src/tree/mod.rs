@@ -1,0 +1,11 @@
+//! The repository's manifests at one commit, and how one is found by what it is.
+
+mod facts;
+mod find;
+mod kustomize;
+mod listing;
+
+pub use facts::{DocumentFacts, FileFacts};
+pub use find::Found;
+pub(crate) use find::unreadable;
+pub use listing::{ListedFile, Listing, Tree};
