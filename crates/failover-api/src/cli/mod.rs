@@ -1,9 +1,10 @@
 //! The command line.
 
-mod demo;
 mod output;
-mod run;
+mod stop;
 mod serve;
+mod demo;
+mod run;
 
 pub use output::fail;
 pub use run::run;

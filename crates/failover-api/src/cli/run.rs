@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tokio_util::sync::CancellationToken;
 
-use super::{demo, fail, serve};
+use super::output::fail;
+use super::{demo, serve};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
 const STACK: usize = 8 * 1024 * 1024;
@@ -44,21 +44,4 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),
     }
-}
-
-/// Cancelled by Ctrl-C or by the signal that asks a container to stop.
-pub(super) fn stop_signal() -> Result<CancellationToken, String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    let stop = CancellationToken::new();
-    let cancel = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        cancel.cancel();
-    });
-    Ok(stop)
 }

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::run::stop_signal;
+use super::stop::stop_signal;
 use crate::git::{self, Author, RemoteUrl, Repository, SshSettings};
 use crate::http::{self, AppState};
 use crate::pipeline::{self, Pipeline};

@@ -9,21 +9,11 @@ use gix::ObjectId;
 use gix::objs::{CommitRef, Kind, TreeRefIter};
 use jiff::Timestamp;
 
+use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
 use super::tree_edit::replace_files;
 
 /// How many commits back the mirror reaches, and with it history, idempotency keys and "already done by".
 pub(super) const DEPTH: usize = 250;
-
-/// The local copy cannot be used as it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MirrorError {
-    /// An object is missing, of another kind, or does not have the content that its id promises.
-    #[error("the local copy of the repository is damaged: {0}")]
-    Damaged(String),
-    /// The copy could not be written.
-    #[error("the local copy of the repository could not be written: {0}")]
-    Write(String),
-}
 
 /// Who commits are made by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,44 +217,8 @@ fn is_yaml(name: &str) -> bool {
     name == "Kustomization" || name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
-fn damaged(error: impl std::fmt::Display) -> MirrorError {
-    MirrorError::Damaged(error.to_string())
-}
-
-fn object_id(hex: &str) -> Result<ObjectId, MirrorError> {
-    ObjectId::from_hex(hex.as_bytes()).map_err(damaged)
-}
-
 fn commit_id(id: ObjectId) -> Result<CommitId, MirrorError> {
     CommitId::new(id.to_string()).map_err(damaged)
-}
-
-/// The object's content, checked against its id: gix does not check what it reads.
-pub(super) fn read_object(
-    repository: &gix::Repository,
-    id: ObjectId,
-    kind: Kind,
-) -> Result<Vec<u8>, MirrorError> {
-    let object = repository.find_object(id).map_err(damaged)?;
-    if object.kind != kind {
-        return Err(MirrorError::Damaged(format!("{id} is a {}, not a {kind}", object.kind)));
-    }
-    let data = object.detach().data;
-    let actual = gix::objs::compute_hash(id.kind(), kind, &data).map_err(damaged)?;
-    if actual == id {
-        Ok(data)
-    } else {
-        Err(MirrorError::Damaged(format!("{id} has the content of {actual}")))
-    }
-}
-
-pub(super) fn write_object(
-    repository: &gix::Repository,
-    kind: Kind,
-    data: &[u8],
-) -> Result<ObjectId, MirrorError> {
-    use gix::objs::Write as _;
-    repository.objects.write_buf(kind, data).map_err(|error| MirrorError::Write(error.to_string()))
 }
 
 fn commit_tree(repository: &gix::Repository, id: ObjectId) -> Result<ObjectId, MirrorError> {

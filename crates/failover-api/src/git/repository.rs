@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::error::RemoteError;
-use super::mirror::{Mirror, MirrorError};
+use super::mirror::Mirror;
+use super::objects::MirrorError;
 use super::porcelain::PushOutcome;
 use super::remote::Remote;
 use super::ssh::SshSettings;
@@ -19,7 +20,7 @@ use super::url::RemoteUrl;
 /// The longest that one fetch may take, building the mirror anew included.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
 /// The longest that one push may take; `git push` waits for the server's hooks.
-pub const PUSH_LIMIT: Duration = Duration::from_secs(12);
+const PUSH_LIMIT: Duration = Duration::from_secs(12);
 /// More loose objects than these, each a page of memory-backed storage, and the mirror is built anew.
 const MANY_LOOSE_OBJECTS: usize = 2000;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use failover_core::name::RepoPath;
 use gix::ObjectId;
 
-use super::mirror::{MirrorError, read_object, write_object};
+use super::objects::{MirrorError, read_object, write_object};
 
 /// The id of the tree `root` with each file in `files` replaced by a blob. Every file must be there.
 pub(super) fn replace_files(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use failover_core::change::Move;
 use failover_core::config::Service;
 use failover_core::history;
@@ -12,6 +14,16 @@ use serde_json::{Value, json};
 
 use crate::pipeline::Moved;
 use crate::view::View;
+
+/// An answer as people read it with curl: indented, in the order it was put together, with a line's end.
+#[derive(Debug)]
+pub(super) struct Readable(pub(super) Value);
+
+impl IntoResponse for Readable {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], format!("{:#}\n", self.0)).into_response()
+    }
+}
 
 /// One service as the view has it.
 pub(super) fn service(service: &Service, view: &View) -> Value {
@@ -53,18 +65,14 @@ pub(super) fn add_view(answer: &mut Value, view: &View) {
 
 /// What a plan would do.
 pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
-    let mut answer = json!({
-        "dry_run": true,
-        "changed": !plan.is_empty(),
-        "to": plan.to,
-        "base": plan.base,
-        "files": plan.files.iter().map(|file| &file.path).collect::<Vec<_>>(),
-        "findings": plan.findings,
-        "blocked_by": plan.blocked_by,
-        "message": if plan.is_empty() { Value::Null } else { json!(plan.message) },
-        "diff": render::unified_diff(plan),
-    });
+    let mut answer = json!({ "dry_run": true, "changed": !plan.is_empty() });
     add_moves(&mut answer, &plan.moves);
+    answer["to"] = json!(plan.to);
+    answer["findings"] = json!(plan.findings);
+    answer["blocked_by"] = json!(plan.blocked_by);
+    answer["files"] = json!(plan.files.iter().map(|file| &file.path).collect::<Vec<_>>());
+    answer["message"] = if plan.is_empty() { Value::Null } else { json!(plan.message) };
+    answer["diff"] = json!(render::unified_diff(plan));
     add_view(&mut answer, view);
     answer
 }
@@ -91,9 +99,9 @@ pub(super) fn moved(moved: &Moved) -> Value {
         }
     };
     if let Some(plan) = plan {
+        add_moves(&mut answer, &plan.moves);
         answer["to"] = json!(plan.to);
         answer["findings"] = json!(plan.findings);
-        add_moves(&mut answer, &plan.moves);
     }
     add_view(&mut answer, view);
     answer

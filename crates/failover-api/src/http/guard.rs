@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
 
 use super::problem::Answer;
-use super::router::AppState;
+use super::state::AppState;
 
 /// Lets reads through, and moves that come from this machine and not from a page of another site.
 pub(super) async fn moves_are_ours(

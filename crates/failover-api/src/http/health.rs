@@ -1,30 +1,30 @@
 //! Health for people and probes.
 
-use axum::Json;
 use axum::extract::State;
 use failover_core::code::Code;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::answer::Readable;
 use super::problem::Answer;
-use super::router::AppState;
+use super::state::AppState;
 use crate::source::ConfigProblem;
 
 /// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+pub(super) async fn live() -> Readable {
+    Readable(json!({ "status": "ok" }))
 }
 
 /// `GET /readyz`: a good config and one successful look at the repository. Stays true through an outage of the
 /// Git host, in which this server is still the best source of what was last known.
-pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Answer> {
+pub(super) async fn ready(State(state): State<AppState>) -> Result<Readable, Answer> {
     if state.pipeline.is_stopping() {
         return Err(Answer::problem(Code::ShuttingDown, "the server is stopping", "ask another replica"));
     }
-    super::services::newest(&state).map(|_| Json(json!({ "status": "ok" })))
+    super::services::newest(&state).map(|_| Readable(json!({ "status": "ok" })))
 }
 
 /// `GET /api/health`: 200 whenever the process answers; the body says how well it is.
-pub(super) async fn health(State(state): State<AppState>) -> Json<Value> {
+pub(super) async fn health(State(state): State<AppState>) -> Readable {
     let config = state.pipeline.config();
     let view = state.pipeline.view().borrow().clone();
     let failure = state.pipeline.failure();
@@ -43,7 +43,7 @@ pub(super) async fn health(State(state): State<AppState>) -> Json<Value> {
         (Some(_), false) => "degraded",
     };
     let (files, unreadable) = view.as_ref().map_or((0, 0), |view| view.tree.listing.counts());
-    Json(json!({
+    Readable(json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "services": config.config.as_ref().map_or(0, |config| config.services().len()),

@@ -1,13 +1,15 @@
 //! The HTTP interface. It knows the pipeline, never Git.
 
-mod answer;
-mod guard;
-mod health;
-mod moves;
-mod options;
-mod problem;
 mod request_id;
-mod router;
+mod problem;
+mod state;
+mod guard;
+mod answer;
+mod options;
 mod services;
+mod moves;
+mod health;
+mod router;
 
-pub use router::{AppState, serve};
+pub use router::serve;
+pub use state::AppState;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
@@ -14,11 +13,11 @@ use failover_core::name::{Actor, Role, ServiceName};
 use failover_core::plan::unknown_service;
 use failover_core::render;
 
-use super::answer;
+use super::answer::{self, Readable};
 use super::options::Options;
 use super::problem::Answer;
-use super::router::{AppState, MAX_BODY};
 use super::services::newest;
+use super::state::{AppState, MAX_BODY};
 use crate::clock;
 
 /// `POST /api/failover/{service}/promote`
@@ -90,7 +89,7 @@ async fn move_to(
         return show_plan(&state, &intent, &headers).await;
     }
     let moved = state.pipeline.carry_out(intent).await?;
-    Ok(Json(answer::moved(&moved)).into_response())
+    Ok(Readable(answer::moved(&moved)).into_response())
 }
 
 async fn show(
@@ -135,7 +134,7 @@ async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Re
     let form = Form::accepted(headers)?;
     let (plan, view) = state.pipeline.dry_run(intent).await?;
     Ok(match form {
-        Form::Json => Json(answer::dry_run(&plan, &view)).into_response(),
+        Form::Json => Readable(answer::dry_run(&plan, &view)).into_response(),
         Form::Diff => ([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], render::unified_diff(&plan))
             .into_response(),
         Form::Patch => {

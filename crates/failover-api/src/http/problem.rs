@@ -15,13 +15,13 @@ pub(super) struct Answer {
     code: Code,
     detail: String,
     hint: String,
-    more: Map<String, Value>,
+    more: Box<Map<String, Value>>,
     allow: Option<&'static str>,
 }
 
 impl Answer {
     pub(super) fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: hint.into(), more: Map::new(), allow: None }
+        Self { code, detail: detail.into(), hint: hint.into(), more: Box::default(), allow: None }
     }
 
     /// Names the methods that the route takes.
@@ -90,12 +90,12 @@ impl IntoResponse for Answer {
         body.insert("detail".into(), json!(self.detail));
         body.insert("hint".into(), json!(self.hint));
         body.insert("class".into(), json!(self.code.class()));
-        body.extend(self.more);
+        body.extend(*self.more);
         if let Some(id) = request_id::current() {
             body.insert("request_id".into(), json!(id));
         }
         tracing::info!(code = %self.code, status = status.as_u16(), detail = self.detail, "answered no");
-        let mut response = (status, json!(body).to_string()).into_response();
+        let mut response = (status, format!("{:#}\n", json!(body))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(methods) = self.allow {

@@ -14,22 +14,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Answer;
+use super::state::{AppState, MAX_BODY};
 use super::{guard, health, moves, request_id, services};
-use crate::pipeline::Pipeline;
 
-/// The largest request body, in bytes.
-pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
-
-/// What every handler can use.
-#[derive(Debug, Clone)]
-pub struct AppState {
-    /// The way to Git.
-    pub pipeline: Arc<Pipeline>,
-    /// Answer moves that come from other machines although nobody is authenticated.
-    pub allow_unauthenticated: bool,
-}
 
 fn router(state: AppState) -> Router {
     Router::new()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,23 +13,23 @@ use failover_core::plan::unknown_service;
 use failover_core::topology::{Active, ServiceState};
 use serde_json::{Value, json};
 
-use super::answer;
+use super::answer::{self, Readable};
 use super::problem::Answer;
-use super::router::AppState;
+use super::state::AppState;
 use crate::view::View;
 
 /// `GET /api/services`
 pub(super) async fn list(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Answer> {
+) -> Result<Readable, Answer> {
     Parameters::read(query.as_deref(), &[])?;
     let view = newest(&state)?;
     let services: Vec<Value> =
         view.config.services().map(|service| answer::service(service, &view)).collect();
     let mut answer = json!({ "count": services.len(), "services": services });
     answer::add_view(&mut answer, &view);
-    Ok(Json(answer))
+    Ok(Readable(answer))
 }
 
 /// `GET /api/failover/{service}/status`
@@ -64,14 +63,14 @@ pub(super) async fn status(
             ));
         }
     };
-    Ok((status, Json(answer)).into_response())
+    Ok((status, Readable(answer)).into_response())
 }
 
 /// `GET /api/history`
 pub(super) async fn history(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Answer> {
+) -> Result<Readable, Answer> {
     let parameters = Parameters::read(query.as_deref(), &["service", "limit"])?;
     let limit = match parameters.get("limit").map(str::parse::<usize>) {
         None => 50,
@@ -98,7 +97,7 @@ pub(super) async fn history(
     let events: Vec<_> = of_service.take(limit).collect();
     let mut answer = json!({ "count": events.len(), "history": events });
     answer::add_view(&mut answer, &view);
-    Ok(Json(answer))
+    Ok(Readable(answer))
 }
 
 /// The newest view, or why there is none.

@@ -12,19 +12,47 @@ use failover_core::plan::Plan;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::writer::{Moved, Pipeline, blocking, plan_on};
+use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{Mirror, PushOutcome};
 use crate::view::{View, mirror_failed};
 
+/// The longest that a caller waits for a move, in a queue or at the remote.
+const MOVE_LIMIT: Duration = Duration::from_secs(60);
 /// A branch so busy that this many pushes in a row came second is left to the caller.
 const MAX_LOST_RACES: u32 = 20;
 /// Failures of the server or of the mirror that are tried again.
 const MAX_FAILURES: u32 = 3;
 
+impl Pipeline {
+    /// Carries out `intent`. It goes on when the caller stops waiting, since a push cannot be taken back.
+    ///
+    /// # Errors
+    /// Why it did not happen, or that this is not known.
+    pub async fn carry_out(self: &Arc<Self>, intent: Intent) -> Result<Moved, MoveError> {
+        if self.stop.is_cancelled() {
+            return Err(shutting_down());
+        }
+        let pipeline = Arc::clone(self);
+        let task = self.moves.spawn(async move {
+            let deadline = Instant::now() + MOVE_LIMIT;
+            let lock = pipeline.lock(deadline).await?;
+            Attempt::new(&pipeline, &lock, &intent, deadline).run().await
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a move ended abnormally");
+            Err(MoveError::problem(
+                Code::Internal,
+                "the move ended abnormally",
+                "read the server's log and report the defect",
+            ))
+        })
+    }
+}
+
 /// A move under way; it holds the pipeline's lock.
-pub(super) struct Attempt<'p> {
+struct Attempt<'p> {
     pipeline: &'p Pipeline,
     lock: &'p MutexGuard<'p, ()>,
     intent: &'p Intent,
@@ -40,7 +68,7 @@ enum Next {
 }
 
 impl<'p> Attempt<'p> {
-    pub(super) fn new(
+    fn new(
         pipeline: &'p Pipeline,
         lock: &'p MutexGuard<'p, ()>,
         intent: &'p Intent,
@@ -49,7 +77,7 @@ impl<'p> Attempt<'p> {
         Self { pipeline, lock, intent, deadline, started: Instant::now() }
     }
 
-    pub(super) async fn run(self) -> Result<Moved, MoveError> {
+    async fn run(self) -> Result<Moved, MoveError> {
         let mut races = 0;
         let mut failures = 0;
         let (mut mirror, mut view) = self.newest().await?;

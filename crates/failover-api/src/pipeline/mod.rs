@@ -1,9 +1,9 @@
 //! From an intent to a commit on the remote branch, exactly once.
 
-mod attempt;
 mod committed;
 mod error;
 mod writer;
+mod attempt;
 
 pub use committed::Committed;
 pub use error::MoveError;

@@ -14,15 +14,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attempt::Attempt;
 use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{Author, Mirror, RemoteError, Repository};
 use crate::source::ConfigState;
 use crate::view::{self, View};
-
-/// The longest that a caller waits for a move, in a queue or at the remote.
-pub(super) const MOVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the pipeline needs to be told.
 #[derive(Debug, Clone)]
@@ -69,7 +65,7 @@ pub struct Pipeline {
     reader: Arc<Mutex<view::Reader>>,
     /// Held while the remote is read or written.
     writer: tokio::sync::Mutex<()>,
-    moves: TaskTracker,
+    pub(super) moves: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
@@ -136,30 +132,6 @@ impl Pipeline {
         Ok((plan, view))
     }
 
-    /// Carries out `intent`. It goes on when the caller stops waiting, since a push cannot be taken back.
-    ///
-    /// # Errors
-    /// Why it did not happen, or that this is not known.
-    pub async fn carry_out(self: &Arc<Self>, intent: Intent) -> Result<Moved, MoveError> {
-        if self.stop.is_cancelled() {
-            return Err(shutting_down());
-        }
-        let pipeline = Arc::clone(self);
-        let task = self.moves.spawn(async move {
-            let deadline = Instant::now() + MOVE_LIMIT;
-            let lock = pipeline.lock(deadline).await?;
-            Attempt::new(&pipeline, &lock, &intent, deadline).run().await
-        });
-        task.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a move ended abnormally");
-            Err(MoveError::problem(
-                Code::Internal,
-                "the move ended abnormally",
-                "read the server's log and report the defect",
-            ))
-        })
-    }
-
     /// Takes no more moves and waits for the one that is under way.
     pub async fn shut_down(&self, limit: Duration) {
         self.stop.cancel();
@@ -169,7 +141,7 @@ impl Pipeline {
         }
     }
 
-    async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, MoveError> {
+    pub(super) async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, MoveError> {
         tokio::select! {
             lock = tokio::time::timeout_at(deadline, self.writer.lock()) => lock.map_err(|_| {
                 MoveError::problem(Code::Busy, "earlier moves were still under way", "ask again; nothing was committed")
@@ -293,7 +265,7 @@ impl Pipeline {
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
-fn shutting_down() -> MoveError {
+pub(super) fn shutting_down() -> MoveError {
     MoveError::problem(
         Code::ShuttingDown,
         "the server is stopping; nothing was committed",

@@ -1,5 +1,6 @@
 //! One field read, several fields changed.
 
+use super::change::Change;
 use super::error::EditError;
 use super::locate::{Located, locate, referenced};
 use super::scalar::plain_value;
@@ -23,19 +24,6 @@ pub enum Field {
         /// The nearest place that is there.
         place: Place,
     },
-}
-
-/// One field that gets a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The document, from 0.
-    pub document: usize,
-    /// The field.
-    pub path: FieldPath,
-    /// Its new value.
-    pub value: Value,
-    /// Which missing keys may be added.
-    pub insert: Insert,
 }
 
 /// A text whose every byte beside the planned values is the old one's, proven by a second parser.

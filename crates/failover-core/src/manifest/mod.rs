@@ -1,5 +1,6 @@
 //! Reading and editing one field of a manifest, to the byte.
 
+mod change;
 mod error;
 mod scalar;
 mod locate;
@@ -7,6 +8,7 @@ mod splice;
 mod verify;
 mod edit;
 
-pub use edit::{Change, Edited, Field, edit, read};
+pub use change::Change;
+pub use edit::{Edited, Field, edit, read};
 pub use error::EditError;
 pub use splice::{Splice, SpliceKind};

@@ -3,7 +3,7 @@
 use serde::Deserialize as _;
 use yaml_serde::Value as Yaml;
 
-use super::edit::Change;
+use super::change::Change;
 use super::error::EditError;
 use super::splice::Splice;
 use crate::field::{Segment, Value};

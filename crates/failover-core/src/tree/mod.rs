@@ -1,9 +1,9 @@
 //! The repository's manifests at one commit, and how one is found by what it is.
 
-mod facts;
-mod find;
 mod kustomize;
+mod facts;
 mod listing;
+mod find;
 
 pub use facts::{DocumentFacts, FileFacts};
 pub use find::Found;

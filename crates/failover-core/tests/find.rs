@@ -1,0 +1,125 @@
+//! Manifests are found by what they are, with the namespace and name that their builds give them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+
+use failover_core::code::Code;
+use failover_core::config::Target;
+use failover_core::name::{BlobId, Kind, Namespace, ObjectName, RepoPath};
+use failover_core::tree::{FileFacts, ListedFile, Listing};
+
+fn listing(files: &[(&str, &str)]) -> Listing {
+    let files = files.iter().map(|(path, text)| {
+        let path = RepoPath::new(*path).unwrap();
+        let facts = Arc::new(FileFacts::read(path.file_name(), text.as_bytes()));
+        (path, ListedFile { blob: BlobId::new("0".repeat(40)).unwrap(), facts })
+    });
+    Listing::new(files.collect())
+}
+
+fn target(namespace: &str, name: &str) -> Target {
+    Target {
+        kind: Kind::new("Deployment").unwrap(),
+        name: ObjectName::new(name).unwrap(),
+        namespace: Namespace::new(namespace).unwrap(),
+        path: None,
+    }
+}
+
+fn within(path: &str) -> Target {
+    Target { path: Some(RepoPath::new(path).unwrap()), ..target("media", "sonarr") }
+}
+
+const BARE: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: sonarr\n";
+const MEDIA: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: sonarr, namespace: media}\n";
+
+fn found(files: &[(&str, &str)], target: &Target) -> Result<String, Code> {
+    listing(files)
+        .find(target)
+        .map(|found| format!("{}#{}", found.path, found.document))
+        .map_err(|problem| problem.code)
+}
+
+#[test]
+fn the_outermost_namespace_wins() {
+    let files = [
+        ("apps/kustomization.yaml", "namespace: outer\nresources: [media]\n"),
+        ("apps/media/kustomization.yaml", "namespace: inner\nresources: [sonarr/deployment.yaml]\n"),
+        ("apps/media/sonarr/deployment.yaml", MEDIA),
+    ];
+    assert_eq!(
+        found(&files, &target("outer", "sonarr")).as_deref(),
+        Ok("apps/media/sonarr/deployment.yaml#0")
+    );
+    assert_eq!(found(&files, &target("inner", "sonarr")), Err(Code::ManifestNotFound));
+    assert_eq!(found(&files, &target("media", "sonarr")), Err(Code::ManifestNotFound));
+}
+
+#[test]
+fn prefixes_and_suffixes_change_the_name() {
+    let files = [
+        ("a/kustomization.yml", "namespace: media\nnamePrefix: my-\nnameSuffix: -x\nresources: [./d.yaml]\n"),
+        ("a/d.yaml", BARE),
+    ];
+    assert_eq!(found(&files, &target("media", "my-sonarr-x")).as_deref(), Ok("a/d.yaml#0"));
+    assert_eq!(found(&files, &target("media", "sonarr")), Err(Code::ManifestNotFound));
+}
+
+#[test]
+fn a_flux_build_of_a_plain_folder_covers_everything_below_it() {
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: {path: ./apps/, targetNamespace: media}\n";
+    let files = [("flux/apps.yaml", flux), ("apps/sub/deeper/d.yaml", BARE), ("elsewhere/d.yaml", BARE)];
+    assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("apps/sub/deeper/d.yaml#0"));
+    assert_eq!(found(&files, &target("default", "sonarr")).as_deref(), Ok("elsewhere/d.yaml#0"));
+}
+
+#[test]
+fn documents_are_counted_and_foreign_kinds_are_not_taken() {
+    let many = format!("# first\n---\n---\n{BARE}---\n{MEDIA}");
+    assert_eq!(found(&[("all.yaml", &many)], &target("media", "sonarr")).as_deref(), Ok("all.yaml#2"));
+    let foreign = MEDIA.replace("apps/v1", "example.org/v1");
+    assert_eq!(found(&[("x.yaml", &foreign)], &target("media", "sonarr")), Err(Code::ManifestNotFound));
+}
+
+#[test]
+fn names_are_read_through_anchors_and_merge_keys() {
+    let anchored = "x: &m {name: sonarr, namespace: media}\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  <<: *m\n";
+    assert_eq!(found(&[("x.yaml", anchored)], &target("media", "sonarr")).as_deref(), Ok("x.yaml#0"));
+}
+
+#[test]
+fn two_matches_are_listed_and_a_path_decides() {
+    let files = [("a/x.yaml", MEDIA), ("b/y.yaml", MEDIA)];
+    let problem = listing(&files).find(&target("media", "sonarr")).unwrap_err();
+    assert_eq!(problem.code, Code::ManifestAmbiguous);
+    assert!(problem.detail.contains("a/x.yaml:1") && problem.detail.contains("b/y.yaml:1"), "{problem}");
+    assert_eq!(found(&files, &within("b/y.yaml")).as_deref(), Ok("b/y.yaml#0"));
+    assert_eq!(found(&files, &within("b")).as_deref(), Ok("b/y.yaml#0"));
+    assert_eq!(found(&files, &within("c")), Err(Code::ManifestNotFound));
+    let twice = format!("{MEDIA}---\n{MEDIA}");
+    assert_eq!(found(&[("x.yaml", &twice)], &target("media", "sonarr")), Err(Code::ManifestAmbiguous));
+}
+
+#[test]
+fn an_unreadable_file_matters_only_when_it_may_hold_the_manifest() {
+    let template = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}\n";
+    let files = [("chart/templates/d.yaml", template), ("a.yaml", MEDIA)];
+    assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("a.yaml#0"));
+    let broken = format!("{MEDIA}  x: [\n").replace("{name: sonarr, namespace: media}", "\n  name: sonarr");
+    assert_eq!(found(&[("a.yaml", &broken)], &target("media", "sonarr")), Err(Code::ManifestUnreadable));
+    let listing = listing(&[("a.yaml", &broken), ("b.yaml", MEDIA)]);
+    assert!(listing.find(&target("media", "sonarr")).is_ok());
+    assert_eq!(listing.suspects(&target("media", "sonarr")).len(), 1);
+}
+
+#[test]
+fn cycles_and_ways_out_of_the_repository_end() {
+    let files = [
+        ("a/kustomization.yaml", "resources: [../b, ../../../etc, https://example.org/x, d.yaml]\n"),
+        ("b/kustomization.yaml", "resources: [../a]\n"),
+        ("c/kustomization.yaml", "namespace: media\nresources: [../a]\n"),
+        ("a/d.yaml", BARE),
+    ];
+    assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("a/d.yaml#0"));
+}
