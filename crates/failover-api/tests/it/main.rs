@@ -1,0 +1,35 @@
+//! The integration tests of `failover-api`: one binary, real programs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so does what it is made of"
+)]
+
+use std::fs;
+use std::path::Path;
+
+mod support;
+
+mod kit;
+
+/// A file that nobody declares is never compiled: its tests would look as if they passed.
+#[test]
+fn every_file_is_a_module() {
+    fn check(folder: &Path, parent: &Path) {
+        let declarations = fs::read_to_string(parent).unwrap();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                check(&path, &path.join("mod.rs"));
+            } else if path.extension().is_some_and(|e| e == "rs") && path != parent {
+                let declared = declarations.lines().any(|line| {
+                    line.strip_suffix(&format!("mod {name};")).is_some_and(|before| !before.contains("//"))
+                });
+                assert!(declared, "{} is not declared in {}", path.display(), parent.display());
+            }
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    check(&folder, &folder.join("main.rs"));
+}

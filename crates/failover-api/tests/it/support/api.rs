@@ -1,0 +1,202 @@
+//! The real server, started as users start it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Request};
+
+use super::process::{self, PATIENCE, Pid, Signal, poll, signal};
+
+/// A running `failover-api serve`. Killed with all its children when dropped.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Log>,
+    agent: Agent,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body.
+    pub(crate) text: String,
+    /// The body as JSON, `null` if it is not JSON.
+    pub(crate) json: Value,
+}
+
+/// Resident memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Now.
+    pub(crate) now: u64,
+    /// The most since the start.
+    pub(crate) peak: u64,
+}
+
+#[derive(Default)]
+struct Log {
+    /// The lines so far, and whether more can come.
+    state: Mutex<(Vec<String>, bool)>,
+    changed: Condvar,
+}
+
+impl Server {
+    /// Runs `serve` with these arguments on a free port of its choice; returns when it listens.
+    pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().unwrap();
+        thread::spawn({
+            let log = Arc::clone(&log);
+            move || log.follow(BufReader::new(stderr))
+        });
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, address: unbound, log, agent };
+        let listening = server.wait_log("listening", |event| event["message"] == "listening");
+        server.address = listening["address"].as_str().unwrap().parse().unwrap();
+        server
+    }
+
+    /// `http://address` and the path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Asks for a path.
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.request("GET", path, "", &[])
+    }
+
+    /// Posts a body, which may be empty.
+    pub(crate) fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
+        self.request("POST", path, body, headers)
+    }
+
+    /// Any request; no answer at all fails the test.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
+        self.try_request(method, path, body, headers)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// Any request, where the server may die before it answers.
+    pub(crate) fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, ureq::Error> {
+        let request = Request::builder().method(method).uri(self.url(path));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut response = if body.is_empty() && method == "GET" {
+            self.agent.run(request.body(()).unwrap())?
+        } else {
+            self.agent.run(request.body(body).unwrap())?
+        };
+        let text = response.body_mut().read_to_string()?;
+        Ok(Reply {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        })
+    }
+
+    /// Asks again until the answer is the wanted one; for conditions that announce themselves by no event.
+    pub(crate) fn wait_until(
+        &self,
+        path: &str,
+        wanted: impl Fn(&Reply) -> bool,
+        deadline: Duration,
+    ) -> Reply {
+        poll(path, deadline, || {
+            let reply = self.get(path);
+            if wanted(&reply) { Ok(reply) } else { Err(format!("{} {}", reply.status, reply.text)) }
+        })
+    }
+
+    /// The lines on standard error so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.state.lock().unwrap().0.clone()
+    }
+
+    /// Waits for a log event, which may be there already.
+    pub(crate) fn wait_log(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let find = |lines: &[String]| {
+            let mut events = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+            events.find(|event| wanted(event))
+        };
+        let state = self.log.state.lock().unwrap();
+        let waiting = |state: &mut (Vec<String>, bool)| !state.1 && find(&state.0).is_none();
+        let (state, _) = self.log.changed.wait_timeout_while(state, PATIENCE, waiting).unwrap();
+        find(&state.0).unwrap_or_else(|| panic!("no log event {what:?}:\n{}", state.0.join("\n")))
+    }
+
+    /// Asks the server to end, as the kubelet does, and waits for it.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        signal(Pid::from_child(&self.child), Signal::TERM);
+        poll("the server ends", PATIENCE, || {
+            self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+        })
+    }
+
+    /// Ends the server and its children at once, as the end of a container does.
+    pub(crate) fn kill(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let pid = Pid::from_child(&self.child);
+            signal(pid, Signal::STOP);
+            process::tree(pid).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+        }
+    }
+
+    /// Resident memory, as the kernel counts it.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+        };
+        Memory { now: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+    }
+}
+
+impl Log {
+    fn follow(&self, lines: impl BufRead) {
+        for line in lines.lines().map_while(Result::ok) {
+            self.state.lock().unwrap().0.push(line);
+            self.changed.notify_all();
+        }
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,87 @@
+//! Processes as the kernel lists them: programs under test start programs of their own.
+
+use std::fs;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use rustix::process::{Pid, Signal};
+
+/// Longer than anything here takes on a busy machine; only a hang reaches it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends the signal; a process that is already gone is no error.
+pub(crate) fn signal(pid: Pid, signal: Signal) {
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// The process and everything below it, parents first.
+pub(crate) fn tree(root: Pid) -> Vec<Pid> {
+    let all: Vec<(Pid, Pid)> = every().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&above) = found.get(next) {
+        found.extend(all.iter().filter(|(_, parent)| *parent == above).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found
+}
+
+/// Every process that was started with `variable` (`NAME=value`) in its environment.
+pub(crate) fn with_environment(variable: &str) -> impl Iterator<Item = Pid> {
+    every().filter(move |pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    })
+}
+
+/// The program's name, empty when the process is gone.
+pub(crate) fn name(pid: Pid) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+fn every() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+}
+
+/// The process runs no code now: stopped, or dead and not yet waited for.
+pub(crate) fn is_still(pid: Pid) -> bool {
+    stat(pid).is_none_or(|(state, _)| "TZX".contains(&state))
+}
+
+fn parent(pid: Pid) -> Option<Pid> {
+    Pid::from_raw(stat(pid)?.1.parse().ok()?)
+}
+
+/// State and parent.
+fn stat(pid: Pid) -> Option<(String, String)> {
+    // `pid (name) state parent …`, and the name may hold spaces and parentheses.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
+    Some((fields.next()?, fields.next()?))
+}
+
+/// Runs the program to its end; anything but success fails the test with what it said.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", said(&output));
+    output
+}
+
+/// What a program printed, for messages.
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// Asks again until there is an answer; for conditions that announce themselves by no event.
+pub(crate) fn poll<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(last) => assert!(Instant::now() < end, "{what}: not within {deadline:?}; last seen: {last}"),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,232 @@
+//! A real OpenSSH server on loopback, with its own keys.
+
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tempfile::TempDir;
+
+use super::process::{self, PATIENCE, Pid, Signal, poll, run, signal};
+
+/// An SSH server for the user who runs the tests, root or not. Killed with all its sessions when dropped.
+pub(crate) struct SshServer {
+    folder: TempDir,
+    user: String,
+    port: u16,
+    /// An address of our own where port 22 is free, for URLs that cannot name a port.
+    standard_port: Option<Ipv4Addr>,
+    listener: Option<Child>,
+}
+
+impl SshServer {
+    /// Starts with fresh keys, and returns when the server answers.
+    pub(crate) fn start_new() -> Self {
+        let port = free_port();
+        let [high, low] = port.to_be_bytes();
+        let own = Ipv4Addr::new(127, 0, high, low);
+        let user =
+            String::from_utf8(run(Command::new("id").arg("-un")).stdout).unwrap().trim_end().to_owned();
+        let mut server = Self {
+            folder: TempDir::new().unwrap(),
+            user,
+            port,
+            standard_port: TcpListener::bind((own, 22)).is_ok().then_some(own),
+            listener: None,
+        };
+        for key in ["host_key", "client_key", "wrong_key"] {
+            server.generate_key(key);
+        }
+        server.authorize_key();
+        server.pin_host_key();
+        fs::write(server.file("sshd_config"), server.config()).unwrap();
+        server.start();
+        server
+    }
+
+    fn config(&self) -> String {
+        let folder = self.folder.path().display();
+        let port = self.port;
+        let standard = self.standard_port.map(|own| format!("ListenAddress {own}:22\n")).unwrap_or_default();
+        format!(
+            "ListenAddress 127.0.0.1:{port}\n{standard}\
+             HostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\nPidFile none\n\
+             PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+             AcceptEnv GIT_PROTOCOL\nMaxStartups 1000\nLogLevel VERBOSE\n\
+             SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
+            self.mark()
+        )
+    }
+
+    /// Starts on the same port with the same keys, after [`Self::stop`].
+    pub(crate) fn start(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.file("log")).unwrap();
+        let config = self.file("sshd_config");
+        let mut sshd = Command::new(sshd_program());
+        sshd.env_clear().arg("-f").arg(&config);
+        // Releases that know penalties for failed logins would lock out the tests of failed logins.
+        let no_penalties = "PerSourcePenalties=no";
+        let mut probe = Command::new(sshd.get_program());
+        probe.args(["-t", "-o", no_penalties, "-f"]).arg(config);
+        if probe.output().unwrap().status.success() {
+            sshd.args(["-o", no_penalties]);
+        }
+        sshd.args(["-D", "-e"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
+        let mut child = sshd.spawn().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        poll("sshd greets", PATIENCE, || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("sshd ended with {status}; scripts/test prepares a machine for it: {}", self.log());
+            }
+            let mut greeting = [0; 8];
+            let greeted = TcpStream::connect(address).and_then(|mut stream| {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.read_exact(&mut greeting)
+            });
+            greeted.map_err(|error| error.to_string())?;
+            if &greeting == b"SSH-2.0-" { Ok(()) } else { Err(format!("{greeting:?}")) }
+        });
+        self.listener = Some(child);
+    }
+
+    /// The server disappears with its connections and everything that runs in them.
+    pub(crate) fn stop(&mut self) {
+        self.freeze();
+        self.tree().into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        if let Some(mut listener) = self.listener.take() {
+            listener.wait().unwrap();
+        }
+        process::with_environment(&self.mark()).for_each(|pid| signal(pid, Signal::KILL));
+    }
+
+    /// The server keeps its connections but does nothing until [`Self::thaw`].
+    pub(crate) fn freeze(&self) {
+        // Asked again, because a process may start another one before the signal reaches it.
+        poll("all is still", PATIENCE, || {
+            let tree = self.tree();
+            tree.iter().for_each(|pid| signal(*pid, Signal::STOP));
+            if tree.iter().all(|pid| process::is_still(*pid)) { Ok(()) } else { Err(format!("{tree:?}")) }
+        });
+    }
+
+    /// Ends [`Self::freeze`].
+    pub(crate) fn thaw(&self) {
+        self.tree().into_iter().for_each(|pid| signal(pid, Signal::CONT));
+    }
+
+    /// Cuts all connections and says how many processes served them. Commands that run in them are left alone: a
+    /// receive-pack that has the whole push completes it.
+    pub(crate) fn kill_sessions(&self) -> usize {
+        let serving: Vec<Pid> =
+            self.tree().into_iter().skip(1).filter(|pid| process::name(*pid).starts_with("sshd")).collect();
+        serving.iter().for_each(|pid| signal(*pid, Signal::KILL));
+        serving.len()
+    }
+
+    /// Restarts with another host key, which clients do not know until [`Self::pin_host_key`].
+    pub(crate) fn rotate_host_key(&mut self) {
+        self.stop();
+        self.generate_key("host_key");
+        self.start();
+    }
+
+    /// Writes `known_hosts` for the host key of now.
+    pub(crate) fn pin_host_key(&self) {
+        let key = fs::read_to_string(self.file("host_key.pub")).unwrap();
+        let mut hosts = format!("[127.0.0.1]:{} {key}", self.port);
+        hosts.extend(self.standard_port.map(|own| format!("{own} {key}")));
+        fs::write(self.known_hosts(), hosts).unwrap();
+    }
+
+    /// Lets the client key in.
+    pub(crate) fn authorize_key(&self) {
+        fs::copy(self.file("client_key.pub"), self.file("authorized_keys")).unwrap();
+    }
+
+    /// Lets no key in any more.
+    pub(crate) fn revoke_key(&self) {
+        fs::write(self.file("authorized_keys"), "").unwrap();
+    }
+
+    /// `ssh://user@127.0.0.1:port/path`.
+    pub(crate) fn url(&self, path: &Path) -> String {
+        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, path.display())
+    }
+
+    /// `user@address:path`, which always means port 22; `None` where that port needs rights that we do not have.
+    pub(crate) fn scp_url(&self, path: &Path) -> Option<String> {
+        self.standard_port.map(|own| format!("{}@{own}:{}", self.user, path.display()))
+    }
+
+    /// The private key that the server accepts.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.file("client_key")
+    }
+
+    /// A private key that the server does not know.
+    pub(crate) fn wrong_key(&self) -> PathBuf {
+        self.file("wrong_key")
+    }
+
+    /// The file that pins the host key.
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.file("known_hosts")
+    }
+
+    /// What the server has logged since it was first started.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.file("log")).unwrap()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the environment of every session holds, so that it is found when its connection is gone.
+    fn mark(&self) -> String {
+        format!("FAILOVER_TEST_SSHD={}", self.folder.path().display())
+    }
+
+    fn tree(&self) -> Vec<Pid> {
+        self.listener.as_ref().map(|listener| process::tree(Pid::from_child(listener))).unwrap_or_default()
+    }
+
+    fn generate_key(&self, name: &str) {
+        let path = self.file(name);
+        let _ = fs::remove_file(&path);
+        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(path));
+    }
+}
+
+impl Drop for SshServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// sshd insists on being started by its full path, and that is often not in an ordinary user's PATH.
+fn sshd_program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let mut programs = folders.map(|folder| folder.join("sshd"));
+    programs
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("no sshd: run scripts/test, which installs it"))
+}
+
+/// A port below those the kernel gives to outgoing connections, so that it is still ours after a restart.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() * 37 % 12_000;
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (start + step) % 12_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
