@@ -51,7 +51,7 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationTok
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         ended = &mut server => return ended.map_err(std::io::Error::other)?,
-        () = stop.cancelled() => {}
+        () = stop.cancelled() => tracing::info!("asked to stop"),
     }
     let until = tokio::time::Instant::now() + SHUTDOWN_LIMIT;
     pipeline.shut_down(SHUTDOWN_LIMIT).await;

@@ -11,6 +11,7 @@ use std::path::Path;
 mod support;
 
 mod kit;
+mod moves;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]

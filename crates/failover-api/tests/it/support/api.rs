@@ -155,6 +155,11 @@ impl Server {
         find(&state.0).unwrap_or_else(|| panic!("no log event {what:?}:\n{}", state.0.join("\n")))
     }
 
+    /// The server's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the server to end, as the kubelet does, and waits for it.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         signal(Pid::from_child(&self.child), Signal::TERM);

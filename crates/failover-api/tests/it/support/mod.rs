@@ -3,5 +3,5 @@
 pub(crate) mod process;
 pub(crate) mod git;
 pub(crate) mod sshd;
-#[expect(dead_code, reason = "the tests of the server use it")]
 pub(crate) mod api;
+pub(crate) mod scene;
