@@ -55,7 +55,11 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
         Code::HostKeyChanged
     } else if has("Host key verification failed") || has("key is known for") && has("strict checking") {
         Code::HostKeyUnknown
-    } else if has("Load key") || has("not accessible") || has("UNPROTECTED PRIVATE KEY") {
+    } else if has("Load key")
+        || has("no such identity")
+        || has("not accessible")
+        || has("UNPROTECTED PRIVATE KEY")
+    {
         Code::SshKeyUnusable
     } else if has("marked as read only") || has("not allowed to push") || has("denied to ") {
         Code::RemoteRefused
@@ -86,13 +90,21 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
     RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(stderr)))
 }
 
+/// What git adds to every failed connection.
+const BOILERPLATE: [&str; 3] = [
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+];
+
 /// A remote program's words, shortened to one line without control characters.
 pub(super) fn quote(words: &str) -> String {
     const MAX_CHARS: usize = 600;
     let lines = words
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.chars().all(|c| matches!(c, '@' | ' ')));
+        .filter(|line| !line.is_empty() && !line.chars().all(|c| matches!(c, '@' | ' ')))
+        .filter(|line| !BOILERPLATE.contains(line));
     let joined = lines.collect::<Vec<_>>().join("; ");
     let clean: String =
         joined.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();

@@ -22,6 +22,31 @@ pub enum PushOutcome {
     Unknown(String),
 }
 
+impl PushOutcome {
+    /// For the log.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::LostRace => "lost-race",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::MirrorDamaged(_) => "mirror-damaged",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Why, where there is more to say.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Accepted | Self::LostRace => "",
+            Self::Refused(error) | Self::Failed(error) => &error.detail,
+            Self::MirrorDamaged(why) | Self::Unknown(why) => why,
+        }
+    }
+}
+
 /// The outcome of a push of one commit to `branch`.
 pub(super) fn push_outcome(finished: &Finished, branch: &str) -> PushOutcome {
     let unknown = || PushOutcome::Unknown(quote(&finished.stderr));

@@ -6,7 +6,7 @@ use failover_core::check::Finding;
 use failover_core::code::{Class, Code, Problem};
 use serde_json::{Map, Value, json};
 
-use super::request_id;
+use super::request_id::{self, Said};
 use crate::pipeline::MoveError;
 
 /// An answer that says no.
@@ -87,15 +87,15 @@ impl IntoResponse for Answer {
         body.insert("title".into(), json!(self.code.title()));
         body.insert("status".into(), json!(status.as_u16()));
         body.insert("code".into(), json!(self.code));
-        body.insert("detail".into(), json!(self.detail));
+        body.insert("detail".into(), json!(&self.detail));
         body.insert("hint".into(), json!(self.hint));
         body.insert("class".into(), json!(self.code.class()));
         body.extend(*self.more);
         if let Some(id) = request_id::current() {
             body.insert("request_id".into(), json!(id));
         }
-        tracing::info!(code = %self.code, status = status.as_u16(), detail = self.detail, "answered no");
         let mut response = (status, format!("{:#}\n", json!(body))).into_response();
+        response.extensions_mut().insert(Said { code: self.code, detail: self.detail });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(methods) = self.allow {

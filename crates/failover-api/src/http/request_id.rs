@@ -4,11 +4,19 @@ use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
+use failover_core::code::Code;
 use tracing::Instrument;
 
 use crate::clock;
 
 const HEADER: &str = "x-request-id";
+
+/// What an answer said no with, for the log.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) code: Code,
+    pub(super) detail: String,
+}
 
 tokio::task_local! {
     static CURRENT: String;
@@ -24,11 +32,18 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_fit(id));
     let id = given.map_or_else(clock::new_id, str::to_owned);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
     let started = tokio::time::Instant::now();
     let answer = async {
         let response = next.run(request).await;
-        let milliseconds = started.elapsed().as_millis();
-        tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = response.status().as_u16();
+        match response.extensions().get::<Said>() {
+            // Probes come every few seconds; what they see is logged where it happens.
+            _ if is_probe => tracing::debug!(status, milliseconds, "answered"),
+            None => tracing::info!(status, milliseconds, "answered"),
+            Some(Said { code, detail }) => tracing::info!(status, milliseconds, %code, detail, "answered no"),
+        }
         response
     };
     let mut response = CURRENT.scope(id.clone(), answer.instrument(span)).await;

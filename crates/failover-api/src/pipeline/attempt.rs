@@ -162,11 +162,12 @@ impl<'p> Attempt<'p> {
         let mut outcome = self.pipeline.repository.push(mirror, &commit, &base, self.deadline).await;
         let mut doubts = 0;
         loop {
-            tracing::info!(operation = %self.intent.operation, %commit, ?outcome, milliseconds = pushed.elapsed().as_millis(), "pushed");
+            tracing::info!(operation = %self.intent.operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds = millis(pushed), "pushed");
             match outcome {
                 PushOutcome::Accepted => {
                     let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
                     let view = self.pipeline.publish(mirror, commit, pushed).await?;
+                    self.pipeline.heard_from_remote();
                     return Ok(Next::Done(Moved::Changed { committed, plan: Some(plan), view }));
                 }
                 PushOutcome::LostRace => return Ok(Next::PlanAgain),
@@ -204,9 +205,11 @@ impl<'p> Attempt<'p> {
                             | PushOutcome::Refused(_)
                             | PushOutcome::Failed(_)
                             | PushOutcome::MirrorDamaged(_)
-                            | PushOutcome::Unknown(_)) => {
-                                PushOutcome::Unknown(format!("{why}; then {other:?}"))
-                            }
+                            | PushOutcome::Unknown(_)) => PushOutcome::Unknown(format!(
+                                "{why}; then {}: {}",
+                                other.as_str(),
+                                other.detail()
+                            )),
                         };
                     }
                 },
@@ -272,6 +275,10 @@ impl<'p> Attempt<'p> {
             Ok(())
         }
     }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 enum Decision {

@@ -176,6 +176,11 @@ impl Pipeline {
         Ok((mirror, view))
     }
 
+    /// The remote answered: an earlier failure is over.
+    pub(super) fn heard_from_remote(&self) {
+        self.failure.send_replace(None);
+    }
+
     /// Makes and publishes the view of `commit`, which the remote had at `seen`.
     pub(super) async fn publish(
         &self,

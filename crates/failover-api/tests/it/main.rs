@@ -12,6 +12,7 @@ mod support;
 
 mod kit;
 mod moves;
+mod ssh;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]

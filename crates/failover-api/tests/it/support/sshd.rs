@@ -182,7 +182,8 @@ impl SshServer {
         fs::read_to_string(self.file("log")).unwrap()
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// A file in the folder of the server's own.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

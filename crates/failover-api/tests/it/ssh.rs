@@ -1,0 +1,316 @@
+//! Moving services in a repository behind a real SSH server, on good days and bad ones.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use crate::support::api::Server;
+use crate::support::git::git;
+use crate::support::process::{PATIENCE, poll, run};
+use crate::support::scene::{Scene, manifest, manifest_path, moved, ready};
+use crate::support::sshd::SshServer;
+
+#[test]
+fn there_and_back_over_ssh_restores_every_byte() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+    assert_eq!(scene.text("sonarr"), moved("sonarr"));
+    let foreign = scene.repository.commit_foreign("README.md", b"hello", "Unrelated");
+    assert_eq!(server.demote("sonarr").commit(), scene.repository.tip());
+    assert_eq!(scene.text("sonarr"), manifest("sonarr"));
+    assert!(scene.repository.log("%H").contains(&foreign));
+    assert!(scene.repository.is_linear());
+    scene.repository.fsck().unwrap();
+}
+
+#[test]
+fn an_scp_style_address_works() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let Some(url) = sshd.scp_url(scene.repository.path()) else {
+        panic!("port 22 of a loopback address cannot be used: run the tests as root or allow low ports")
+    };
+    let server = ready(Server::start(scene.ssh_with(&url, &sshd.key(), &sshd)));
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+}
+
+#[test]
+fn all_commands_share_one_connection_that_is_made_anew_when_it_is_lost() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    let logins = || sshd.log().matches("Accepted publickey").count();
+    // The first look may have come before the shared connection was there.
+    let warm = |server: &Server| {
+        poll("a move logs in no more", PATIENCE, || {
+            let before = logins();
+            server.promote("sonarr");
+            server.demote("sonarr");
+            if logins() == before { Ok(()) } else { Err(format!("{} logins", logins())) }
+        });
+    };
+    warm(&server);
+    assert!(sshd.kill_sessions() > 0);
+    server.promote("sonarr").commit();
+    server.demote("sonarr").commit();
+    warm(&server);
+}
+
+#[test]
+fn each_reason_not_to_trust_or_be_trusted_has_its_own_code() {
+    let scene = Scene::new(&["sonarr"]);
+    let mut sshd = SshServer::start_new();
+    let url = sshd.url(scene.repository.path());
+    let failing = |arguments: Vec<std::ffi::OsString>, code: &str| {
+        let server = Server::start(arguments);
+        let health =
+            server.wait_until("/api/health", |reply| reply.json["status"] == "unavailable", PATIENCE);
+        assert_eq!(health.json["problems"][0]["code"], code, "{}", health.text);
+        assert_eq!(server.get("/livez").status, 200);
+        server.get("/readyz").assert_problem(502, code);
+        server.promote("sonarr").assert_problem(502, code);
+        server
+    };
+    failing(scene.ssh_with(&url, &sshd.wrong_key(), &sshd), "ssh-key-rejected");
+    failing(scene.ssh_with(&url, &sshd.file("nowhere"), &sshd), "ssh-key-unusable");
+    let missing = sshd.url(&scene.repository.path().join("missing"));
+    failing(scene.ssh_with(&missing, &sshd.key(), &sshd), "repository-not-found");
+    std::fs::write(sshd.known_hosts(), "").unwrap();
+    failing(scene.ssh(&sshd), "host-key-unknown");
+    sshd.pin_host_key();
+    sshd.rotate_host_key();
+    let waiting = failing(scene.ssh(&sshd), "host-key-changed");
+    // Once the operator has pinned the new key, the server recovers by itself.
+    sshd.pin_host_key();
+    ready(waiting).promote("sonarr").commit();
+}
+
+#[test]
+fn a_branch_that_is_not_there_is_named() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let mut arguments = scene.ssh(&sshd);
+    arguments.extend(["--branch".into(), "production".into()]);
+    let server = Server::start(arguments);
+    let health = server.wait_until("/api/health", |reply| reply.json["status"] == "unavailable", PATIENCE);
+    assert_eq!(health.json["problems"][0]["code"], "branch-not-found", "{}", health.text);
+}
+
+#[test]
+fn a_remote_that_is_down_at_the_start_is_read_when_it_comes() {
+    let scene = Scene::new(&["sonarr"]);
+    let mut sshd = SshServer::start_new();
+    sshd.stop();
+    let server = Server::start(scene.ssh(&sshd));
+    let health = server.wait_until("/api/health", |reply| reply.json["status"] == "unavailable", PATIENCE);
+    assert_eq!(health.json["problems"][0]["code"], "remote-unreachable", "{}", health.text);
+    server.get("/readyz").assert_problem(502, "remote-unreachable");
+    server.get("/api/services").assert_problem(502, "remote-unreachable");
+    sshd.start();
+    ready(server).promote("sonarr").commit();
+}
+
+#[test]
+fn a_remote_that_goes_down_leaves_reads_and_the_patch() {
+    let scene = Scene::new(&["sonarr"]);
+    let mut sshd = SshServer::start_new();
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    let before = scene.repository.tip();
+    sshd.stop();
+    let reply = server.promote("sonarr");
+    reply.assert_problem(502, "remote-unreachable");
+    assert!(reply.json["hint"].as_str().unwrap().contains("text/x-patch"), "{}", reply.text);
+    assert!(reply.headers.contains_key("retry-after"));
+    assert_eq!(server.get("/readyz").status, 200);
+    let status = server.status("sonarr");
+    assert_eq!((status.status, &status.json["active"]), (200, &"primary".into()));
+    assert!(status.json["view_age_seconds"].is_u64());
+    let dry_run = "/api/failover/sonarr/promote?dry-run=true";
+    assert!(
+        server
+            .request("GET", dry_run, "", &[("accept", "text/x-patch")])
+            .text
+            .contains("+            claimName: 'pvc-sonarr-backup'")
+    );
+    assert_eq!(server.get("/api/health").json["status"], "degraded");
+    assert_eq!(scene.repository.tip(), before);
+    sshd.start();
+    server.promote("sonarr").commit();
+    assert_eq!(server.get("/api/health").json["status"], "ok");
+}
+
+/// Asks for a move on a thread of its own, patient enough for every deadline of the server.
+fn ask(server: &Server, path: &str) -> std::thread::JoinHandle<serde_json::Value> {
+    let url = server.url(path);
+    std::thread::spawn(move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE * 2))
+            .build()
+            .into();
+        let answer = agent.post(&url).send_empty().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&answer).unwrap()
+    })
+}
+
+fn wait_for_unknown(server: &Server) {
+    server.wait_log("the outcome is unknown", |event| event["outcome"] == "unknown");
+}
+
+#[test]
+fn a_frozen_remote_hangs_neither_reads_nor_the_process() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let mut server = ready(Server::start(scene.ssh(&sshd)));
+    server.promote("sonarr").commit();
+    sshd.freeze();
+    let caller = ask(&server, "/api/failover/sonarr/demote");
+    for _ in 0..20 {
+        assert_eq!(server.get("/livez").status, 200);
+        assert_eq!(server.status("sonarr").json["active"], "backup");
+    }
+    let answer = caller.join().unwrap();
+    let code = answer["code"].as_str().unwrap();
+    assert!(["remote-unreachable", "remote-timeout", "outcome-unknown"].contains(&code), "{answer}");
+    sshd.thaw();
+    // Whatever became of the first call, the second one gives the truth, and nothing happened twice.
+    let again = server.demote("sonarr");
+    assert_eq!((again.status, scene.text("sonarr")), (200, manifest("sonarr")), "{}", again.text);
+    assert_eq!(scene.repository.commit_count(), 3);
+    assert!(server.terminate().success());
+}
+
+/// A pre-receive hook that says that it runs, and holds the push until it is told to go on.
+struct Gate {
+    folder: tempfile::TempDir,
+}
+
+impl Gate {
+    fn install(scene: &Scene) -> Self {
+        let gate = Self { folder: tempfile::TempDir::new().unwrap() };
+        let folder = gate.folder.path().display();
+        let script =
+            format!("#!/bin/sh\ntouch {folder}/begun\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n");
+        scene.repository.install_hook("pre-receive", &script);
+        gate
+    }
+
+    fn wait(&self) {
+        let begun = self.folder.path().join("begun");
+        poll("the hook runs", PATIENCE, || begun.exists().then_some(()).ok_or_else(String::new));
+    }
+
+    fn open(&self) {
+        std::fs::write(self.folder.path().join("go"), "").unwrap();
+    }
+}
+
+#[test]
+fn a_push_whose_connection_dies_in_the_hook_is_found_on_the_branch() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    let gate = Gate::install(&scene);
+    let caller = ask(&server, "/api/failover/sonarr/promote");
+    gate.wait();
+    sshd.kill_sessions();
+    // The connection is gone and the server's part goes on: nobody may say now that nothing happened.
+    wait_for_unknown(&server);
+    gate.open();
+    let answer = caller.join().unwrap();
+    assert_eq!(answer["changed"], true, "{answer}");
+    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
+    assert_eq!(scene.repository.commit_count(), 2);
+}
+
+#[test]
+fn a_hook_that_outlives_the_deadline_leaves_one_commit_and_a_true_answer() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    let gate = Gate::install(&scene);
+    let caller = ask(&server, "/api/failover/sonarr/promote");
+    wait_for_unknown(&server);
+    gate.open();
+    let answer = caller.join().unwrap();
+    assert_eq!(answer["changed"], true, "{answer}");
+    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
+    assert_eq!(scene.repository.commit_count(), 2);
+}
+
+#[test]
+fn two_servers_and_a_hundred_opposite_requests_lose_and_repeat_nothing() {
+    let (scene, sshd) = (Scene::new(&["radarr", "sonarr"]), SshServer::start_new());
+    let servers = [ready(Server::start(scene.ssh(&sshd))), ready(Server::start(scene.ssh(&sshd)))];
+    let replies = Mutex::new(Vec::new());
+    let foreign = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for (number, server) in servers.iter().enumerate() {
+            for request in 0..50 {
+                let replies = &replies;
+                scope.spawn(move || {
+                    let service = if request % 5 == 0 { "radarr" } else { "sonarr" };
+                    let verb = if (request + number) % 2 == 0 { "promote" } else { "demote" };
+                    let key = format!("{number}-{request}");
+                    let path = format!("/api/failover/{service}/{verb}");
+                    let reply = server.post(&path, "", &[("idempotency-key", &key)]);
+                    replies.lock().unwrap().push((key, reply));
+                });
+            }
+        }
+        let (scene, foreign) = (&scene, &foreign);
+        scope.spawn(move || {
+            for number in 0..5 {
+                let id = scene.repository.commit_foreign(&format!("notes/{number}.md"), b"note", "Note");
+                foreign.lock().unwrap().push(id);
+            }
+        });
+    });
+    let commits: BTreeSet<String> = scene.repository.log("%H").lines().map(str::to_owned).collect();
+    let messages = scene.repository.log("%B");
+    let mut changed = 0;
+    for (key, reply) in replies.into_inner().unwrap() {
+        let trailer = format!("Idempotency-Key: {key}\n");
+        match (reply.status, reply.json["changed"].as_bool()) {
+            (200, Some(true)) => {
+                changed += 1;
+                assert!(commits.contains(reply.commit()), "{} is not on the branch", reply.text);
+                assert_eq!(messages.matches(&trailer).count(), 1, "{key}");
+                let operation = format!("Operation-Id: {}\n", reply.json["operation_id"].as_str().unwrap());
+                assert_eq!(messages.matches(&operation).count(), 1, "{key}");
+            }
+            (200, Some(false)) => assert_eq!(messages.matches(&trailer).count(), 0, "{key}"),
+            _ => {
+                assert!(
+                    matches!(reply.json["code"].as_str(), Some("remote-conflict" | "busy")),
+                    "{}",
+                    reply.text
+                );
+                assert_eq!(messages.matches(&trailer).count(), 0, "{key}: {}", reply.text);
+            }
+        }
+    }
+    assert!(changed >= 2, "only {changed} requests moved anything");
+    assert_eq!(commits.len(), 1 + 5 + changed, "a commit that nobody was told of");
+    for id in foreign.into_inner().unwrap() {
+        assert!(commits.contains(&id), "the foreign commit {id} is lost");
+    }
+    assert!(scene.repository.is_linear());
+    scene.repository.fsck().unwrap();
+    // Only the two manifests and the notes were ever touched.
+    let touched = run(git(scene.repository.path()).args(["log", "--format=", "--name-only", "main"]));
+    for path in String::from_utf8(touched.stdout).unwrap().lines().filter(|line| !line.is_empty()) {
+        assert!(
+            path.starts_with("notes/")
+                || [manifest_path("radarr"), manifest_path("sonarr")].contains(&path.to_owned()),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn no_key_is_ever_logged_or_answered() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let server = Server::start(scene.ssh_with(&sshd.url(scene.repository.path()), &sshd.wrong_key(), &sshd));
+    let health = server.wait_until("/api/health", |reply| reply.json["status"] == "unavailable", PATIENCE);
+    let answer = server.promote("sonarr");
+    let said = format!("{}\n{}\n{}", server.log().join("\n"), health.text, answer.text);
+    let key = std::fs::read_to_string(sshd.wrong_key()).unwrap();
+    for line in key.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(!said.contains(line), "a line of the private key was shown");
+    }
+}
