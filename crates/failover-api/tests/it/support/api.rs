@@ -70,6 +70,7 @@ impl Server {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
+            .max_idle_connections(0)
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
@@ -111,7 +112,7 @@ impl Server {
     ) -> Result<Reply, ureq::Error> {
         let request = Request::builder().method(method).uri(self.url(path));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let mut response = if body.is_empty() && method == "GET" {
+        let mut response = if matches!(method, "GET" | "HEAD" | "OPTIONS") {
             self.agent.run(request.body(()).unwrap())?
         } else {
             self.agent.run(request.body(body).unwrap())?
@@ -160,11 +161,15 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks the server to end, as the kubelet does, and waits for it.
+    /// Asks the server to end, as the kubelet does; waits for that, and for the end of every process it started.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let tree = process::tree(Pid::from_child(&self.child));
         signal(Pid::from_child(&self.child), Signal::TERM);
-        poll("the server ends", PATIENCE, || {
-            self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+        poll("the server and its children end", PATIENCE, || {
+            let status = self.child.try_wait().unwrap();
+            let left: Vec<_> = tree.iter().filter(|pid| !process::is_over(**pid)).collect();
+            let names: Vec<_> = left.into_iter().map(|pid| process::name(*pid)).collect();
+            status.filter(|_| names.is_empty()).ok_or_else(|| names.join(" "))
         })
     }
 

@@ -42,8 +42,8 @@ pub(crate) struct Repository {
     folder: TempDir,
 }
 
-/// One person's clone.
-struct Clone {
+/// One person's checkout.
+struct Checkout {
     folder: TempDir,
 }
 
@@ -71,10 +71,10 @@ impl Repository {
         // The server is stricter than the default: a malformed object does not get in.
         run(git(bare).args(["config", "receive.fsckObjects", "true"]));
         run(git(bare).args(["config", "receive.autogc", "false"]));
-        let clone = repository.clone();
-        fill(clone.folder.path());
-        clone.commit("Initial commit");
-        run(&mut clone.push("HEAD", false));
+        let checkout = repository.checkout();
+        fill(checkout.folder.path());
+        checkout.commit("Initial commit");
+        run(&mut checkout.push("HEAD", false));
         repository
     }
 
@@ -137,10 +137,10 @@ impl Repository {
     /// Somebody else changes a file. Like people do, they try again when another push was faster.
     pub(crate) fn commit_foreign(&self, path: &str, content: &[u8], message: &str) -> String {
         for _ in 0..100 {
-            let clone = self.clone();
-            write(&clone.folder.path().join(path), content);
-            let id = clone.commit(message);
-            let output = clone.push("HEAD", false).output().unwrap();
+            let checkout = self.checkout();
+            write(&checkout.folder.path().join(path), content);
+            let id = checkout.commit(message);
+            let output = checkout.push("HEAD", false).output().unwrap();
             let text = said(&output);
             if output.status.success() {
                 return id;
@@ -154,30 +154,30 @@ impl Repository {
 
     /// Somebody reverts a commit.
     pub(crate) fn revert(&self, commit: &str) -> String {
-        let clone = self.clone();
-        run(git(clone.folder.path()).args(["revert", "--no-edit", commit]));
-        run(&mut clone.push("HEAD", false));
+        let checkout = self.checkout();
+        run(git(checkout.folder.path()).args(["revert", "--no-edit", commit]));
+        run(&mut checkout.push("HEAD", false));
         self.tip()
     }
 
     /// Somebody rewrites the newest commit's message, and pushes by force.
     pub(crate) fn amend(&self, message: &str) -> String {
-        let clone = self.clone();
-        run(git(clone.folder.path()).args(["commit", "-q", "--amend", "-m", message]));
-        run(&mut clone.push("HEAD", true));
+        let checkout = self.checkout();
+        run(git(checkout.folder.path()).args(["commit", "-q", "--amend", "-m", message]));
+        run(&mut checkout.push("HEAD", true));
         self.tip()
     }
 
     /// Somebody removes the newest `commits` from the branch.
     pub(crate) fn force_push_back(&self, commits: usize) -> String {
-        run(&mut self.clone().push(&format!("HEAD~{commits}"), true));
+        run(&mut self.checkout().push(&format!("HEAD~{commits}"), true));
         self.tip()
     }
 
-    fn clone(&self) -> Clone {
+    fn checkout(&self) -> Checkout {
         let folder = TempDir::new().unwrap();
         run(git(folder.path()).args(["clone", "-q", "--template="]).arg(self.path()).arg("."));
-        Clone { folder }
+        Checkout { folder }
     }
 
     fn read(&self, arguments: &[&str]) -> String {
@@ -186,7 +186,7 @@ impl Repository {
     }
 }
 
-impl Clone {
+impl Checkout {
     fn commit(&self, message: &str) -> String {
         let folder = self.folder.path();
         run(git(folder).args(["add", "-A"]));

@@ -45,9 +45,14 @@ fn every() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
-/// The process runs no code now: stopped, or dead and not yet waited for.
+/// The process runs no code until it is continued.
 pub(crate) fn is_still(pid: Pid) -> bool {
-    stat(pid).is_none_or(|(state, _)| "TZX".contains(&state))
+    stat(pid).is_none_or(|(state, _)| state == "T") || is_over(pid)
+}
+
+/// The process has ended; whether its parent has noticed does not matter.
+pub(crate) fn is_over(pid: Pid) -> bool {
+    stat(pid).is_none_or(|(state, _)| state == "Z" || state == "X")
 }
 
 fn parent(pid: Pid) -> Option<Pid> {

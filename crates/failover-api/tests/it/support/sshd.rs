@@ -54,7 +54,7 @@ impl SshServer {
         format!(
             "ListenAddress 127.0.0.1:{port}\n{standard}\
              HostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\nPidFile none\n\
-             PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\n\
+             PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              AcceptEnv GIT_PROTOCOL\nMaxStartups 1000\nLogLevel VERBOSE\n\
              SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
