@@ -11,6 +11,10 @@ use std::path::Path;
 mod support;
 
 mod kit;
+mod cli;
+mod config;
+mod demo;
+mod http;
 mod moves;
 mod ssh;
 

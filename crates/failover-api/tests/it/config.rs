@@ -1,0 +1,114 @@
+//! The config file while the server runs, changed as the kubelet changes a mounted ConfigMap.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::support::api::Server;
+use crate::support::process::PATIENCE;
+use crate::support::scene::{Scene, config, moved, ready};
+
+/// A volume laid out by the kubelet: the file is a link through `..data`, which is swapped by a rename.
+struct Volume {
+    folder: TempDir,
+    versions: usize,
+}
+
+impl Volume {
+    fn new(text: &str) -> Self {
+        let mut volume = Self { folder: TempDir::new().unwrap(), versions: 0 };
+        volume.publish(Some(text));
+        symlink("..data/services.yaml", volume.file()).unwrap();
+        volume
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("services.yaml")
+    }
+
+    /// Swaps in a new version of the volume; without a text the key has gone from the ConfigMap.
+    fn publish(&mut self, text: Option<&str>) {
+        let folder = self.folder.path();
+        self.versions += 1;
+        let version = format!("..version_{}", self.versions);
+        std::fs::create_dir(folder.join(&version)).unwrap();
+        if let Some(text) = text {
+            std::fs::write(folder.join(&version).join("services.yaml"), text).unwrap();
+        }
+        symlink(&version, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        if self.versions > 1 {
+            std::fs::remove_dir_all(folder.join(format!("..version_{}", self.versions - 1))).unwrap();
+        }
+    }
+}
+
+fn serve(scene: &Scene, volume: &Volume) -> Server {
+    let mut arguments = scene.local();
+    let at = arguments.iter().position(|argument| argument == "--config").unwrap();
+    arguments[at + 1] = volume.file().into();
+    Server::start(arguments)
+}
+
+fn wait_for(server: &Server, generation: u64, valid: bool) -> serde_json::Value {
+    let wanted = |reply: &crate::support::api::Reply| {
+        let config = &reply.json["config"];
+        config["generation"] == generation && config["valid"] == valid
+    };
+    server.wait_until("/api/health", wanted, PATIENCE).json
+}
+
+#[test]
+fn a_swapped_volume_is_read_and_a_bad_version_keeps_the_last_good_one() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let mut volume = Volume::new(&config(&["sonarr"]));
+    let server = ready(serve(&scene, &volume));
+    server.promote("radarr").assert_problem(404, "service-not-found");
+
+    volume.publish(Some(&config(&["radarr", "sonarr"])));
+    wait_for(&server, 2, true);
+    assert_eq!(server.get("/api/health").json["services"], 2);
+    server.promote("radarr").commit();
+    assert_eq!(scene.text("radarr"), moved("radarr"));
+
+    let misspelt = config(&["sonarr"]).replace("backup_pvc", "backup_pcv");
+    let mut generation = 2;
+    for (bad, line) in [
+        (Some(misspelt.as_str()), Some(2)),
+        (Some("services: {}\n"), Some(1)),
+        (Some(""), Some(1)),
+        (None, None),
+    ] {
+        volume.publish(bad);
+        let health = wait_for(&server, generation, false);
+        assert_eq!(health["status"], "degraded");
+        assert_eq!(health["problems"][0]["code"], "config-invalid", "{health}");
+        assert_eq!(health["config"]["problems"][0]["line"].as_u64(), line, "{health}");
+        assert_eq!(server.get("/api/services").json["count"], 2);
+        assert_eq!(server.get("/readyz").status, 200);
+        // A good one in between, so that each bad one is seen by itself.
+        volume.publish(Some(&config(&["radarr", "sonarr"])));
+        generation += 1;
+        assert_eq!(wait_for(&server, generation, true)["status"], "ok");
+    }
+}
+
+#[test]
+fn a_config_that_is_wrong_or_missing_at_the_start_is_waited_for() {
+    let scene = Scene::new(&["sonarr"]);
+    let mut volume = Volume::new("services:\n  sonarr:\n    namespce: media\n");
+    let server = serve(&scene, &volume);
+    let health = server.get("/api/health").json;
+    assert_eq!((&health["status"], &health["services"]), (&"unavailable".into(), &0.into()), "{health}");
+    assert_eq!(health["config"]["problems"][0]["line"], 2, "{health}");
+    assert!(health.to_string().contains("namespace"), "the nearest key is suggested: {health}");
+    assert_eq!(server.get("/livez").status, 200);
+    server.get("/readyz").assert_problem(503, "config-invalid");
+    server.promote("sonarr").assert_problem(503, "config-invalid");
+    volume.publish(None);
+    let vanished = |reply: &crate::support::api::Reply| reply.text.contains("cannot be read");
+    server.wait_until("/api/health", vanished, PATIENCE);
+    volume.publish(Some(&config(&["sonarr"])));
+    ready(server).promote("sonarr").commit();
+}

@@ -1,0 +1,161 @@
+//! Bad requests, and what an answer always carries.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::api::Server;
+use crate::support::git::Repository;
+use crate::support::scene::{Scene, config, manifest, manifest_path};
+
+const PROMOTE: &str = "/api/failover/sonarr/promote";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[test]
+fn a_get_or_another_method_never_moves_anything() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    for path in [PROMOTE, "/api/failover/sonarr/promote?dry-run=false", "/api/failover/sonarr/demote"] {
+        let reply = server.get(path);
+        reply.assert_problem(405, "method-not-allowed");
+        assert_eq!(reply.headers["allow"], "POST");
+    }
+    for method in ["PUT", "DELETE", "PATCH"] {
+        let reply = server.request(method, PROMOTE, "", &[]);
+        reply.assert_problem(405, "method-not-allowed");
+        assert!(reply.headers["allow"].to_str().unwrap().contains("POST"));
+    }
+    server.request("POST", "/api/services", "", &[]).assert_problem(405, "method-not-allowed");
+    assert_eq!(scene.repository.commit_count(), 1);
+}
+
+#[test]
+fn what_is_not_there_is_answered_with_what_is_near() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    for path in ["/api/failover/sonar/status", "/api/failover/sonar/promote?dry-run=true"] {
+        let reply = server.get(path);
+        reply.assert_problem(404, "service-not-found");
+        assert!(reply.json["hint"].as_str().unwrap().contains("sonarr"), "{}", reply.text);
+    }
+    server.promote("SONARR").assert_problem(404, "service-not-found");
+    server.promote("..%2F..%2Fetc").assert_problem(404, "service-not-found");
+    server.promote(&"x".repeat(3000)).assert_problem(404, "service-not-found");
+    for path in ["/", "/api", "/api/failover/sonarr", "/nowhere"] {
+        server.get(path).assert_problem(404, "route-not-found");
+    }
+}
+
+#[test]
+fn bad_options_are_all_reported_and_nothing_moves() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let reply =
+        server.post(&format!("{PROMOTE}?dryrun=true&expect=sideways&force=everything&reason="), "", &[]);
+    reply.assert_problem(400, "invalid-request");
+    assert_eq!(reply.json["problems"].as_array().unwrap().len(), 4, "{}", reply.text);
+    assert!(reply.json["hint"].as_str().unwrap().contains("dry-run"), "{}", reply.text);
+    for (query, headers) in [
+        ("?dry-run=yes", &[][..]),
+        ("?reason=a&reason=b", &[]),
+        ("?reason=a%0AOperation-Id:%20x", &[]),
+        ("", &[("idempotency-key", "")]),
+        ("", &[("idempotency-key", "two words")]),
+    ] {
+        let reply = server.post(&format!("{PROMOTE}{query}"), "", headers);
+        reply.assert_problem(400, "invalid-request");
+    }
+    for (status, code, body, headers) in [
+        (400, "invalid-body", "{", &[JSON][..]),
+        (400, "invalid-body", "[]", &[JSON]),
+        (400, "invalid-body", r#"{"dry-run": "true"}"#, &[JSON]),
+        (400, "invalid-body", r#"{"reason": 7}"#, &[JSON]),
+        (400, "invalid-request", r#"{"reasn": "x"}"#, &[JSON]),
+        (400, "invalid-request", r#"{"reason": "a\nb"}"#, &[JSON]),
+        (415, "unsupported-media-type", r#"{"reason": "x"}"#, &[("content-type", "text/plain")]),
+        (415, "unsupported-media-type", "reason=x", &[]),
+        (413, "body-too-large", &format!("{{\"reason\": \"{}\"}}", "x".repeat(70_000)), &[JSON]),
+    ] {
+        server.post(PROMOTE, body, headers).assert_problem(status, code);
+    }
+    for path in [
+        "/api/history?limit=0",
+        "/api/history?limit=x",
+        "/api/history?sevice=sonarr",
+        "/api/services?x=1",
+        "/api/failover/sonarr/status?expect=north",
+    ] {
+        server.get(path).assert_problem(400, "invalid-request");
+    }
+    let dry_run = format!("{PROMOTE}?dry-run=true");
+    server.request("GET", &dry_run, "", &[("accept", "image/png")]).assert_problem(406, "not-acceptable");
+    assert_eq!(scene.repository.commit_count(), 1);
+}
+
+#[test]
+fn a_page_of_another_site_cannot_move_services() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let own = server.url("");
+    for headers in [
+        [("origin", "http://evil.example")],
+        [("origin", "null")],
+        [("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-site")],
+    ] {
+        server.post(PROMOTE, "", &headers).assert_problem(403, "cross-origin");
+    }
+    assert_eq!(scene.repository.commit_count(), 1);
+    server.post(PROMOTE, "", &[("origin", &own)]).commit();
+}
+
+#[test]
+fn request_ids_are_kept_made_and_logged() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let reply = server.request("GET", "/api/services", "", &[("x-request-id", "call-7")]);
+    assert_eq!(reply.headers["x-request-id"], "call-7");
+    server.wait_log("the request", |event| event["span"]["request_id"] == "call-7" && event["status"] == 200);
+    let spoofed = server.request("GET", "/api/services", "", &[("x-request-id", "a b\u{fc}")]);
+    assert_ne!(spoofed.headers["x-request-id"], "a b\u{fc}");
+    assert!(spoofed.headers["x-request-id"].len() >= 32);
+}
+
+#[test]
+fn the_root_limits_the_search_and_the_author_is_the_operators() {
+    let elsewhere = format!("# A copy.\n{}", manifest("sonarr"));
+    let repository = Repository::new([
+        (manifest_path("sonarr"), manifest("sonarr")),
+        ("staging/sonarr.yaml".to_owned(), elsewhere),
+    ]);
+    let scene = Scene::with(repository, &config(&["sonarr"]));
+    scene.serve().promote("sonarr").assert_problem(422, "manifest-ambiguous");
+    let mut arguments = scene.local();
+    arguments
+        .extend(["--root", "./clusters/", "--author", "Night Shift <night@example.org>"].map(Into::into));
+    let server = crate::support::scene::ready(Server::start(arguments));
+    server.promote("sonarr").commit();
+    assert_eq!(
+        scene.repository.log("%an <%ae>|%cn <%ce>").lines().next(),
+        Some("Night Shift <night@example.org>|Night Shift <night@example.org>")
+    );
+}
+
+#[test]
+fn bytes_that_are_no_http_do_no_harm() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let address = server.url("").trim_start_matches("http://").to_owned();
+    for bytes in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET",
+        b"POST / HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n",
+        b"GET /%ff%00 HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+    }
+    assert_eq!(server.get("/livez").status, 200);
+}
