@@ -124,6 +124,25 @@ codes! {
     Internal "internal" Failure 500 "The server has a defect.";
 }
 
+impl Code {
+    /// Whether the same request may succeed a little later without anybody repairing anything.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Busy
+                | Self::ViewMissing
+                | Self::RemoteUnreachable
+                | Self::RemoteTimeout
+                | Self::RemoteFailed
+                | Self::RemoteConflict
+                | Self::OutcomeUnknown
+                | Self::CacheFailed
+                | Self::ShuttingDown
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -40,12 +40,6 @@ impl RemoteError {
             }
         }
     }
-
-    /// Whether the same call may work a little later without anybody changing anything.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self.code, Code::RemoteUnreachable | Code::RemoteTimeout | Code::RemoteFailed)
-    }
 }
 
 /// Reads from ssh's and git's own words why a command failed.

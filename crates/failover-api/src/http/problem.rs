@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::check::Finding;
-use failover_core::code::{Class, Code, Problem};
+use failover_core::code::{Code, Problem};
 use serde_json::{Map, Value, json};
 
 use super::request_id::{self, Said};
@@ -101,7 +101,7 @@ impl IntoResponse for Answer {
         if let Some(methods) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
-        if self.code.class() == Class::Failure && status != StatusCode::INTERNAL_SERVER_ERROR {
+        if self.code.is_transient() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response

@@ -35,10 +35,11 @@ impl Pipeline {
             return Err(shutting_down());
         }
         let pipeline = Arc::clone(self);
+        let asked = Instant::now();
         let task = self.moves.spawn(async move {
-            let deadline = Instant::now() + MOVE_LIMIT;
+            let deadline = asked + MOVE_LIMIT;
             let lock = pipeline.lock(deadline).await?;
-            Attempt::new(&pipeline, &lock, &intent, deadline).run().await
+            Attempt { pipeline: &pipeline, lock: &lock, intent: &intent, deadline, asked }.run().await
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a move ended abnormally");
@@ -57,7 +58,8 @@ struct Attempt<'p> {
     lock: &'p MutexGuard<'p, ()>,
     intent: &'p Intent,
     deadline: Instant,
-    started: Instant,
+    /// When the call began; an answer about the branch must rest on a later look at it.
+    asked: Instant,
 }
 
 /// What became of one push.
@@ -68,15 +70,6 @@ enum Next {
 }
 
 impl<'p> Attempt<'p> {
-    fn new(
-        pipeline: &'p Pipeline,
-        lock: &'p MutexGuard<'p, ()>,
-        intent: &'p Intent,
-        deadline: Instant,
-    ) -> Self {
-        Self { pipeline, lock, intent, deadline, started: Instant::now() }
-    }
-
     async fn run(self) -> Result<Moved, MoveError> {
         let mut races = 0;
         let mut failures = 0;
@@ -95,8 +88,8 @@ impl<'p> Attempt<'p> {
                         self.pause(races).await?;
                     }
                 },
-                Ok(Decision::Answer(moved)) if view.seen >= self.started => return Ok(moved),
-                Err(error) if view.seen >= self.started => return Err(error),
+                Ok(Decision::Answer(moved)) if view.seen >= self.asked => return Ok(moved),
+                Err(error) if view.seen >= self.asked => return Err(error),
                 Ok(Decision::Answer(_)) | Err(_) => {}
             }
             (mirror, view) = self.pipeline.fetch(self.lock, self.deadline).await?;
@@ -172,7 +165,7 @@ impl<'p> Attempt<'p> {
                 }
                 PushOutcome::LostRace => return Ok(Next::PlanAgain),
                 PushOutcome::Refused(error) => return Err(MoveError::Remote(error)),
-                PushOutcome::Failed(error) if error.is_transient() => {
+                PushOutcome::Failed(error) if error.code.is_transient() => {
                     self.count_failure(failures, MoveError::Remote(error))?;
                     return Ok(Next::PlanAgain);
                 }

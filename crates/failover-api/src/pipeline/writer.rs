@@ -176,6 +176,15 @@ impl Pipeline {
         Ok((mirror, view))
     }
 
+    /// Puts a new config into force on the commit that is known, while the remote cannot be read.
+    async fn apply_config(&self, _lock: &MutexGuard<'_, ()>) {
+        let known = self.view.borrow().clone();
+        let (Some(view), Some(mirror)) = (known, self.repository.mirror()) else { return };
+        if let Err(error) = self.publish(&mirror, view.tree.revision.commit.clone(), view.seen).await {
+            tracing::warn!(%error, "the new config could not be applied");
+        }
+    }
+
     /// The remote answered: an earlier failure is over.
     pub(super) fn heard_from_remote(&self) {
         self.failure.send_replace(None);
@@ -220,7 +229,13 @@ impl Pipeline {
         loop {
             let deadline = Instant::now() + self.settings.poll.max(crate::git::FETCH_LIMIT);
             let failed = match self.lock(deadline).await {
-                Ok(lock) => self.fetch(&lock, deadline).await.is_err(),
+                Ok(lock) => {
+                    let failed = self.fetch(&lock, deadline).await.is_err();
+                    if failed {
+                        self.apply_config(&lock).await;
+                    }
+                    failed
+                }
                 Err(_) => false,
             };
             // Until there is a view, try again soon; afterwards at the usual pace.

@@ -155,6 +155,18 @@ fn wait_for_unknown(server: &Server) {
 }
 
 #[test]
+fn a_config_that_changes_while_the_remote_is_down_is_in_force_for_reads() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    std::fs::write(scene.config(), crate::support::scene::config(&["sonarr"])).unwrap();
+    let mut sshd = SshServer::start_new();
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    sshd.stop();
+    std::fs::write(scene.config(), crate::support::scene::config(&["radarr", "sonarr"])).unwrap();
+    server.wait_until("/api/services", |reply| reply.json["count"] == 2, PATIENCE);
+    assert_eq!(server.status("radarr").json["active"], "primary");
+}
+
+#[test]
 fn a_frozen_remote_hangs_neither_reads_nor_the_process() {
     let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
     let mut server = ready(Server::start(scene.ssh(&sshd)));
