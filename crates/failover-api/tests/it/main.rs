@@ -10,6 +10,7 @@ use std::path::Path;
 
 mod support;
 
+mod docs;
 mod kit;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
