@@ -10,6 +10,7 @@ use std::path::Path;
 
 mod support;
 
+mod docs;
 mod kit;
 mod cli;
 mod config;
