@@ -77,6 +77,14 @@ impl Reader {
         match parsed {
             Ok(config) => {
                 state.generation += 1;
+                if config
+                    .services()
+                    .any(|service| service.cooldown.is_some() || service.max_data_age.is_some())
+                {
+                    tracing::warn!(
+                        "cooldown and max_data_age are checked but nothing acts on them in this version"
+                    );
+                }
                 tracing::info!(
                     services = config.services().len(),
                     generation = state.generation,

@@ -17,9 +17,12 @@ pub fn unified_diff(plan: &Plan) -> String {
 
 /// The plan as a mail that `git am` turns into the very commit, for the night the Git host is down.
 ///
-/// `author` is `Name <email>`.
+/// `author` is `Name <email>`. Empty when nothing changes.
 #[must_use]
 pub fn mail_patch(plan: &Plan, author: &str, now: Timestamp) -> String {
+    if plan.is_empty() {
+        return String::new();
+    }
     let (subject, body) = plan.message.split_once('\n').unwrap_or((&plan.message, ""));
     let mut text = String::new();
     // Writing to a String cannot fail. Git knows its mails by this date; the commit's id is not known yet.

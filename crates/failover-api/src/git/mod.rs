@@ -7,6 +7,7 @@ mod ssh;
 mod porcelain;
 mod objects;
 mod tree_edit;
+mod cache;
 mod mirror;
 mod remote;
 mod repository;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use failover_core::code::Code;
 use failover_core::name::{BranchName, CommitId};
-use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::cache::Cache;
 use super::error::RemoteError;
 use super::mirror::Mirror;
 use super::objects::MirrorError;
@@ -43,7 +43,7 @@ pub struct Repository {
     remote: Remote,
     branch: Mutex<Option<BranchName>>,
     mirror: Mutex<Option<Arc<Mirror>>>,
-    folder: TempDir,
+    cache: Cache,
 }
 
 impl Repository {
@@ -52,11 +52,9 @@ impl Repository {
     /// # Errors
     /// The cache folder cannot be used.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let cache = settings.cache.unwrap_or_else(std::env::temp_dir);
-        std::fs::create_dir_all(&cache)?;
-        let folder = tempfile::Builder::new().prefix("failover-").tempdir_in(cache)?;
-        let remote = Remote::new(settings.url, settings.ssh.as_ref(), folder.path())?;
-        Ok(Self { remote, branch: Mutex::new(settings.branch), mirror: Mutex::new(None), folder })
+        let cache = Cache::make(settings.cache)?;
+        let remote = Remote::new(settings.url, settings.ssh.as_ref(), cache.path())?;
+        Ok(Self { remote, branch: Mutex::new(settings.branch), mirror: Mutex::new(None), cache })
     }
 
     /// The branch, once it is known.
@@ -104,7 +102,7 @@ impl Repository {
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
         let folder =
-            tempfile::Builder::new().prefix("mirror-").tempdir_in(self.folder.path()).map_err(|error| {
+            tempfile::Builder::new().prefix("mirror-").tempdir_in(self.cache.path()).map_err(|error| {
                 RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
             })?;
         self.remote.init(folder.path(), deadline).await?;

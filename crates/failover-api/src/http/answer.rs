@@ -79,7 +79,7 @@ pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
 
 /// What a move did.
 pub(super) fn moved(moved: &Moved) -> Value {
-    let (mut answer, plan, view): (Value, Option<&Plan>, &Arc<View>) = match moved {
+    let (mut answer, plan, view): (Value, Option<&Plan>, Option<&Arc<View>>) = match moved {
         Moved::Changed { committed, plan, view } => {
             let answer = json!({
                 "changed": true,
@@ -87,7 +87,7 @@ pub(super) fn moved(moved: &Moved) -> Value {
                 "commit": committed.commit(),
                 "operation_id": committed.operation(),
             });
-            (answer, plan.as_deref(), view)
+            (answer, plan.as_deref(), view.as_ref())
         }
         Moved::Unchanged { plan, done_by, view } => {
             let answer = json!({
@@ -95,7 +95,7 @@ pub(super) fn moved(moved: &Moved) -> Value {
                 "commit": done_by.as_ref().map(|event| &event.commit),
                 "operation_id": done_by.as_ref().and_then(|event| event.operation_id.as_ref()),
             });
-            (answer, Some(&**plan), view)
+            (answer, Some(&**plan), Some(view))
         }
     };
     if let Some(plan) = plan {
@@ -103,7 +103,9 @@ pub(super) fn moved(moved: &Moved) -> Value {
         answer["to"] = json!(plan.to);
         answer["findings"] = json!(plan.findings);
     }
-    add_view(&mut answer, view);
+    if let Some(view) = view {
+        add_view(&mut answer, view);
+    }
     answer
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
@@ -15,7 +15,7 @@ use failover_core::render;
 
 use super::answer::{self, Readable};
 use super::options::Options;
-use super::problem::Answer;
+use super::problem::{Answer, ServiceParameter};
 use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use crate::clock;
@@ -23,7 +23,7 @@ use crate::clock;
 /// `POST /api/failover/{service}/promote`
 pub(super) async fn promote(
     state: State<AppState>,
-    service: Path<String>,
+    service: ServiceParameter,
     query: RawQuery,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -35,7 +35,7 @@ pub(super) async fn promote(
 /// `POST /api/failover/{service}/demote`
 pub(super) async fn demote(
     state: State<AppState>,
-    service: Path<String>,
+    service: ServiceParameter,
     query: RawQuery,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -47,7 +47,7 @@ pub(super) async fn demote(
 /// `GET /api/failover/{service}/promote?dry-run=true`
 pub(super) async fn show_promote(
     state: State<AppState>,
-    service: Path<String>,
+    service: ServiceParameter,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
@@ -57,7 +57,7 @@ pub(super) async fn show_promote(
 /// `GET /api/failover/{service}/demote?dry-run=true`
 pub(super) async fn show_demote(
     state: State<AppState>,
-    service: Path<String>,
+    service: ServiceParameter,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
@@ -67,7 +67,7 @@ pub(super) async fn show_demote(
 async fn move_to(
     to: Role,
     State(state): State<AppState>,
-    Path(service): Path<String>,
+    ServiceParameter(service): ServiceParameter,
     RawQuery(query): RawQuery,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -95,7 +95,7 @@ async fn move_to(
 async fn show(
     to: Role,
     State(state): State<AppState>,
-    Path(service): Path<String>,
+    ServiceParameter(service): ServiceParameter,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {

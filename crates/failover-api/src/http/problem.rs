@@ -1,5 +1,7 @@
 //! Answers that say no, as RFC 9457 problem details.
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::check::Finding;
@@ -51,6 +53,21 @@ impl Answer {
 
     pub(super) fn add(&mut self, key: &str, value: Value) {
         self.more.insert(key.to_owned(), value);
+    }
+}
+
+/// The service's name in the path, as the caller wrote it; looked up later.
+pub(super) struct ServiceParameter(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ServiceParameter {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Answer> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name)).map_err(|_| {
+            let hint = "GET /api/services lists the configured services";
+            Answer::problem(Code::ServiceNotFound, "the service's name in the path is not UTF-8 text", hint)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use failover_core::check;
@@ -14,7 +14,7 @@ use failover_core::topology::{Active, ServiceState};
 use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
-use super::problem::Answer;
+use super::problem::{Answer, ServiceParameter};
 use super::state::AppState;
 use crate::view::View;
 
@@ -35,7 +35,7 @@ pub(super) async fn list(
 /// `GET /api/failover/{service}/status`
 pub(super) async fn status(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    ServiceParameter(name): ServiceParameter,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Answer> {
     let parameters = Parameters::read(query.as_deref(), &["expect"])?;

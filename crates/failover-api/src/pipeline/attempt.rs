@@ -45,8 +45,8 @@ impl Pipeline {
             tracing::error!(%error, "a move ended abnormally");
             Err(MoveError::problem(
                 Code::Internal,
-                "the move ended abnormally",
-                "read the server's log and report the defect",
+                "the move ended abnormally; it is not known whether a commit landed",
+                "look into GET /api/history, then read the server's log and report the defect",
             ))
         })
     }
@@ -159,8 +159,12 @@ impl<'p> Attempt<'p> {
             match outcome {
                 PushOutcome::Accepted => {
                     let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
-                    let view = self.pipeline.publish(mirror, commit, pushed).await?;
                     self.pipeline.heard_from_remote();
+                    // The move is done: that the local copy cannot follow is no reason to say otherwise.
+                    let view = self.pipeline.publish(mirror, commit, pushed).await;
+                    let view = view
+                        .inspect_err(|error| tracing::warn!(%error, "the view did not follow the push"))
+                        .ok();
                     return Ok(Next::Done(Moved::Changed { committed, plan: Some(plan), view }));
                 }
                 PushOutcome::LostRace => return Ok(Next::PlanAgain),
@@ -283,7 +287,7 @@ fn landed(event: &Event, view: &Arc<View>) -> Result<Decision, MoveError> {
     let committed = Committed::found(event).ok_or_else(|| {
         MoveError::problem(Code::Internal, "a commit of ours has no operation id", "report the defect")
     })?;
-    Ok(Decision::Answer(Moved::Changed { committed, plan: None, view: Arc::clone(view) }))
+    Ok(Decision::Answer(Moved::Changed { committed, plan: None, view: Some(Arc::clone(view)) }))
 }
 
 impl Moved {

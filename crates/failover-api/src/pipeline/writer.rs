@@ -40,8 +40,8 @@ pub enum Moved {
         committed: Committed,
         /// The plan that was carried out; `None` for a repeated call, whose answer is read from history.
         plan: Option<Box<Plan>>,
-        /// The view that holds the commit.
-        view: Arc<View>,
+        /// The view that holds the commit; `None` when it could not be read after the push.
+        view: Option<Arc<View>>,
     },
     /// Everything was where it should be, on a tip seen after the call began.
     Unchanged {
