@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "failover-cache-";
 const LOCK: &str = "lock";
+const GUARD: &str = "failover-cache.lock";
 
 /// A folder of this process alone, removed when dropped.
 #[derive(Debug)]
@@ -22,9 +23,14 @@ impl Cache {
     pub(super) fn make(parent: Option<PathBuf>) -> std::io::Result<Self> {
         let parent = parent.unwrap_or_else(std::env::temp_dir);
         std::fs::create_dir_all(&parent)?;
-        for entry in std::fs::read_dir(&parent)?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                remove_if_left(&entry.path());
+        // A folder that another server makes at this moment must not be taken for one that was left.
+        let guard = File::options().create(true).append(true).open(parent.join(GUARD));
+        let guard = guard.and_then(|guard| guard.lock().map(|()| guard));
+        if guard.is_ok() {
+            for entry in std::fs::read_dir(&parent)?.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                    remove_if_left(&entry.path());
+                }
             }
         }
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
@@ -39,7 +45,7 @@ impl Cache {
 }
 
 fn remove_if_left(folder: &Path) {
-    // Without the file the folder is being made just now, or is somebody else's.
+    // Without the file the folder is somebody else's.
     let Ok(lock) = File::open(folder.join(LOCK)) else { return };
     if lock.try_lock().is_ok() {
         match std::fs::remove_dir_all(folder) {
