@@ -6,3 +6,4 @@ pub mod name;
 pub mod yaml;
 pub mod code;
 pub mod field;
+pub mod manifest;

@@ -1,0 +1,299 @@
+//! Changes the values of fields in a text, byte by byte, and lets nothing out that is not proven.
+
+use std::ops::Range;
+
+use super::find::{FieldError, FieldErrorKind, Found, Slot, find};
+use super::insert::Additions;
+use super::scalar::{self, Context, Scalar};
+use super::verify;
+use crate::code::{Code, Problem};
+use crate::field::{FieldPath, Insert, Value};
+use crate::yaml::{self, Place, ScalarStyle};
+
+const BOM: &str = "\u{feff}";
+
+/// One field and the value that it must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The document in the file, from 0; empty documents count.
+    pub document: usize,
+    /// The field.
+    pub path: FieldPath,
+    /// Its new value.
+    pub value: Value,
+    /// Which missing keys may be added.
+    pub insert: Insert,
+}
+
+/// What happens to the bytes of a splice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpliceKind {
+    /// A value that was there gets another one.
+    Replace,
+    /// Keys that were missing are added.
+    Insert,
+}
+
+/// A range of the old text and what stands there in the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    /// Bytes of the old text; empty where only something is added.
+    pub range: Range<usize>,
+    /// What they become.
+    pub replacement: String,
+    /// Replaced or added.
+    pub kind: SpliceKind,
+    /// Where in the old text: the value, or the mapping that gets a key.
+    pub place: Place,
+}
+
+/// A text with its changes made and proven; only [`edit`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    text: String,
+    splices: Vec<Splice>,
+}
+
+impl Edited {
+    /// The new text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The new text, by value.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// What was changed, in the order of the text; empty when every field had its value already.
+    #[must_use]
+    pub fn splices(&self) -> &[Splice] {
+        &self.splices
+    }
+}
+
+/// Why a text is not edited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The text is not YAML that can be read without doubt.
+    #[error("the file cannot be read as YAML: {message}")]
+    Unreadable {
+        /// What is wrong.
+        message: String,
+        /// Where, if the reader knows.
+        place: Option<Place>,
+        /// Whether the text looks like a template that is not filled in yet.
+        template: bool,
+    },
+    /// A field cannot be changed.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// Two changes are about the same bytes.
+    #[error("the field {path} would be changed in two ways at once")]
+    Contradiction {
+        /// The second of the two.
+        path: FieldPath,
+        /// Where it is.
+        place: Place,
+    },
+    /// The new text could not be proven to differ in the changed fields only.
+    #[error("the edit is not proven: {message}")]
+    Unverified {
+        /// What could not be proven.
+        message: String,
+        /// The first place that would have been changed.
+        place: Option<Place>,
+    },
+}
+
+impl EditError {
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unreadable { .. } => Code::ManifestUnreadable,
+            Self::Field(error) => error.code(),
+            Self::Contradiction { .. } => Code::FieldUneditable,
+            Self::Unverified { .. } => Code::EditUnverified,
+        }
+    }
+
+    /// Where in the file, if that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Unreadable { place, .. } | Self::Unverified { place, .. } => *place,
+            Self::Field(error) => Some(error.place),
+            Self::Contradiction { place, .. } => Some(*place),
+        }
+    }
+
+    /// The problem as answers show it; the caller adds the file.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let hint = match self {
+            Self::Unreadable { template: true, .. } => {
+                "The file looks like a template; point the setting at the values that fill it in."
+            }
+            Self::Unreadable { .. } => {
+                "Correct the file; kubectl apply --dry-run=client -f shows the same fault."
+            }
+            Self::Field(error) => error.hint(),
+            Self::Contradiction { .. } => "Remove one of the two settings.",
+            Self::Unverified { .. } => "Make this change by hand, and please report the manifest.",
+        };
+        Problem { place: self.place(), ..Problem::new(self.code(), self.to_string(), hint) }
+    }
+}
+
+/// Makes all `changes` in the text of one file, or none. Bytes that no change is about stay as they are. A
+/// field that has its value already is left alone, in whatever form it is written.
+///
+/// # Errors
+/// The first reason against it: an unreadable text, a field that cannot be changed, or a result that could
+/// not be proven.
+pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
+    // Parsers disagree about the byte-order mark, so none of them gets to see it.
+    let (mark, body) = text.strip_prefix(BOM).map_or(("", text), |body| (BOM, body));
+    let unreadable = |message: String, place| {
+        let template = body.contains("{{");
+        EditError::Unreadable { message, place, template }
+    };
+    if let Some(place) = lone_carriage_return(body) {
+        return Err(unreadable(
+            "it has line breaks that are a carriage return alone".to_owned(),
+            Some(place),
+        ));
+    }
+    let documents = yaml::parse(body).map_err(|error| unreadable(error.message, Some(error.place)))?;
+    let old = verify::values(&documents, body).map_err(|(message, place)| unreadable(message, place))?;
+
+    let mut placed = Vec::new();
+    let mut additions = Additions::default();
+    let mut made = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        let found = find(&documents, change.document, &change.path)?;
+        if is_repeated(&changes[..index], change, found.place())? {
+            continue;
+        }
+        match found {
+            Found::Value(slot) if slot.value == Scalar::Value(change.value.clone()) => continue,
+            Found::Value(slot) => {
+                slot.editable.clone()?;
+                placed.push((replace(body, &slot, change)?, &change.path));
+            }
+            Found::Gap(gap) => {
+                let allowed = match change.insert {
+                    Insert::Never => 0,
+                    Insert::LastKey => 1,
+                    Insert::LastTwoKeys => 2,
+                };
+                if gap.keys.len() > allowed {
+                    return Err(gap.refused(&change.path).into());
+                }
+                gap.editable.clone()?;
+                additions.add(gap, change);
+            }
+        }
+        made.push(change);
+    }
+    additions.place(body, &documents, &mut placed)?;
+    let splices = in_order(placed)?;
+
+    let new = apply(body, &splices);
+    verify::verify(body, old, &new, &splices, &made).map_err(|message| EditError::Unverified {
+        message,
+        place: splices.first().map(|splice| splice.place),
+    })?;
+    let shift = |splice: Splice| {
+        let range = splice.range.start + mark.len()..splice.range.end + mark.len();
+        Splice { range, ..splice }
+    };
+    Ok(Edited { text: format!("{mark}{new}"), splices: splices.into_iter().map(shift).collect() })
+}
+
+/// The splices in the order of the text. Two that touch the same place come from two paths to one field.
+fn in_order(mut placed: Vec<(Splice, &FieldPath)>) -> Result<Vec<Splice>, EditError> {
+    placed.sort_by_key(|(splice, _)| (splice.range.start, splice.range.end));
+    for pair in placed.windows(2) {
+        let ((before, _), (after, path)) = (&pair[0], &pair[1]);
+        if after.range.start < before.range.end || after.range.start == before.range.start {
+            return Err(EditError::Contradiction { path: (*path).clone(), place: after.place });
+        }
+    }
+    Ok(placed.into_iter().map(|(splice, _)| splice).collect())
+}
+
+/// The YAML readers of today take a carriage return alone for a line break, other tools do not.
+fn lone_carriage_return(text: &str) -> Option<Place> {
+    let at = text.match_indices('\r').map(|(at, _)| at).find(|at| !text[at + 1..].starts_with('\n'))?;
+    let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[..at].matches('\n').count() + 1;
+    Some(Place { line, column: text[line_start..at].chars().count() + 1 })
+}
+
+/// Whether `change` is among those `before` already; a different value for the same field, or for a part of
+/// it, contradicts it.
+fn is_repeated(before: &[Change], change: &Change, place: Place) -> Result<bool, EditError> {
+    let path = change.path.segments();
+    for other in before.iter().filter(|other| other.document == change.document) {
+        let known = other.path.segments();
+        if known == path && other.value == change.value {
+            return Ok(true);
+        }
+        if known.starts_with(path) || path.starts_with(known) {
+            return Err(EditError::Contradiction { path: change.path.clone(), place });
+        }
+    }
+    Ok(false)
+}
+
+fn replace(text: &str, slot: &Slot<'_>, change: &Change) -> Result<Splice, FieldError> {
+    let node = slot.node;
+    // An alias gives way to a value of its own; it has no quotes to keep.
+    let style = node.style().unwrap_or(ScalarStyle::Plain);
+    let written = scalar::write(&change.value, Context::of(slot.flow, slot.key.style()), style);
+    let (range, replacement) = if node.span.is_empty() {
+        let (at, before) = behind_key(text, slot.key, node, slot.flow).ok_or_else(|| FieldError {
+            path: change.path.clone(),
+            place: slot.key.place,
+            kind: FieldErrorKind::KeyForm,
+        })?;
+        (at..at, format!("{before}{written}"))
+    } else {
+        (node.span.clone(), written)
+    };
+    Ok(Splice { range, replacement, kind: SpliceKind::Replace, place: node.place })
+}
+
+/// Where a value that is left empty can be written, and what must stand before it; `None` after `? key`.
+pub(super) fn behind_key(
+    text: &str,
+    key: &yaml::Node,
+    empty: &yaml::Node,
+    flow: bool,
+) -> Option<(usize, &'static str)> {
+    if empty.anchor.is_some() {
+        return Some((empty.span.start, " "));
+    }
+    let rest = &text[key.span.end..];
+    let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    if rest[gap..].starts_with(':') {
+        return Some((key.span.end + gap + 1, " "));
+    }
+    (flow && rest.trim_start().starts_with([',', '}'])).then_some((key.span.end, ": "))
+}
+
+fn apply(text: &str, splices: &[Splice]) -> String {
+    let mut new = String::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for splice in splices {
+        new.push_str(&text[from..splice.range.start]);
+        new.push_str(&splice.replacement);
+        from = splice.range.end;
+    }
+    new.push_str(&text[from..]);
+    new
+}
