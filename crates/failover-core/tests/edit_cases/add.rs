@@ -41,7 +41,7 @@ fn block() -> Vec<Case> {
         ok("a: 1\n", "q", "v", "q: v\na: 1\n"),
         ok(
             "# yaml-language-server: x\n---\n# app\na: 1\n",
-            "n",
+            "q",
             "v",
             "# yaml-language-server: x\n---\n# app\nq: v\na: 1\n",
         ),
