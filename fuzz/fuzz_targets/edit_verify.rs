@@ -41,6 +41,10 @@ fuzz_target!(|input: (u8, u8, u8, u8, &str)| {
     let again = edit(edited.text(), std::slice::from_ref(&change)).expect("a second edit");
     assert!(again.splices().is_empty(), "a second edit changes something");
 
+    // What looks like a template is written on request and then not touched again.
+    if change.value.to_string().contains("${") {
+        return;
+    }
     let before = documents(text).map(|all| read(&all, change.document, &change.path));
     if let Some(Ok(Field::Present { value: Scalar::Value(old), .. })) = before {
         let back = Change { value: old, ..change.clone() };

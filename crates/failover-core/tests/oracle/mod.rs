@@ -63,7 +63,7 @@ fn positions(mut tree: &Tree, path: &FieldPath) -> Option<Vec<String>> {
 }
 
 /// Panics unless `edited` is `old` with exactly `change` made.
-pub fn judge(old: &str, edited: &Edited, change: &Change) {
+pub(crate) fn judge(old: &str, edited: &Edited, change: &Change) {
     let mut undone = edited.text().to_owned();
     let mut shift = 0_isize;
     let mut places = Vec::new();
@@ -97,7 +97,8 @@ pub fn judge(old: &str, edited: &Edited, change: &Change) {
             assert_eq!(is.remove(&target), Some(format!("{expected:?}")), "the field itself");
             // What stood in its place, or the empty mapping that it went into.
             was.retain(|path, leaf| {
-                !(*path == target || (target.starts_with(path) && matches!(leaf.as_str(), "Null" | "Mapping {}")))
+                !(*path == target
+                    || (target.starts_with(path) && matches!(leaf.as_str(), "Null" | "Mapping {}")))
             });
         }
         assert_eq!(was, is, "other fields changed");
