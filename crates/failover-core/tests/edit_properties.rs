@@ -128,8 +128,9 @@ fn document(manifest: &Manifest) -> usize {
     manifest.text.matches("---").count()
 }
 
+#[expect(clippy::expect_used, reason = "the paths are constants of this file")]
 fn change(manifest: &Manifest, path: &str, value: Value) -> Change {
-    let path = FieldPath::parse(path).unwrap();
+    let path = FieldPath::parse(path).expect(path);
     Change { document: document(manifest), path, value, insert: Insert::LastTwoKeys }
 }
 

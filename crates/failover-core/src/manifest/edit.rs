@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::find::{FieldError, FieldErrorKind, Found, Slot, find};
+use super::error::{FieldError, FieldErrorKind};
+use super::find::{Found, Slot, find};
 use super::insert::Additions;
 use super::scalar::{self, Context, Scalar};
 use super::verify;
@@ -203,7 +204,7 @@ pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
     let splices = in_order(placed)?;
 
     let new = apply(body, &splices);
-    verify::verify(body, old, &new, &splices, &made).map_err(|message| EditError::Unverified {
+    verify::verify(body, old, &new, &splices, changes, &made).map_err(|message| EditError::Unverified {
         message,
         place: splices.first().map(|splice| splice.place),
     })?;

@@ -1,10 +1,9 @@
 //! Finds a field in a parsed document and says what it holds and whether it may be changed.
 
-use std::collections::{HashMap, HashSet};
-
+use super::anchors::Anchors;
+use super::error::{FieldError, FieldErrorKind};
 use super::scalar::{self, Scalar};
-use crate::code::{Code, Problem};
-use crate::field::{FieldPath, Segment, Value};
+use crate::field::{FieldPath, Segment};
 use crate::name::nearest;
 use crate::yaml::{Node, NodeValue, Place, ScalarStyle};
 
@@ -29,155 +28,6 @@ pub enum Field {
         /// Whether that mapping can be changed, or why not.
         editable: Result<(), FieldError>,
     },
-}
-
-/// A field that cannot be read, or not be changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the field {path} {kind}")]
-pub struct FieldError {
-    /// The field.
-    pub path: FieldPath,
-    /// Where the reason stands in the file.
-    pub place: Place,
-    /// The reason.
-    pub kind: FieldErrorKind,
-}
-
-/// Why a field cannot be read or changed; worded to follow "the field x ".
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FieldErrorKind {
-    /// The file has fewer documents.
-    #[error("is sought in document {}, which the file does not have", .0 + 1)]
-    NoDocument(usize),
-    /// A key on the way, or the last one, is missing.
-    #[error("is not there: {key:?} is missing{}", list(" here; there is ", near))]
-    NoKey {
-        /// The first missing key.
-        key: String,
-        /// Keys that are there, nearest first.
-        near: Vec<String>,
-    },
-    /// No item of the list fits the selector.
-    #[error("is not there: no item has {selector}{}", list("; the list has ", found))]
-    NoItem {
-        /// The selector.
-        selector: Segment,
-        /// What the list's items have instead, nearest first.
-        found: Vec<String>,
-    },
-    /// More than one item fits the selector.
-    #[error("is not unique: {count} items have {selector}")]
-    ManyItems {
-        /// The selector.
-        selector: Segment,
-        /// How many items fit.
-        count: usize,
-    },
-    /// A mapping on the way has the key twice.
-    #[error("is not unique: the key {0:?} is there more than once")]
-    DuplicateKey(String),
-    /// A key without quotes that is not a text for the API server.
-    #[error("has the key {0:?}, which Kubernetes does not read as that text without quotes")]
-    KeyType(String),
-    /// A list, a scalar … stands where the path needs something else.
-    #[error("cannot be reached: {at} needs {needed} here, and there is {found}")]
-    WrongParent {
-        /// The step of the path.
-        at: Segment,
-        /// What the step needs.
-        needed: &'static str,
-        /// What stands there.
-        found: &'static str,
-    },
-    /// The field holds more than a scalar.
-    #[error("is {0}, not a single value")]
-    NotScalar(&'static str),
-    /// The value is filled in later, by Flux or Helm.
-    #[error("is filled in by a template ({0})")]
-    Templated(String),
-    /// The value or something around it has an anchor that an alias uses.
-    #[error("is inside a value that is used elsewhere too, through a YAML anchor")]
-    Shared,
-    /// The path goes through `*alias`.
-    #[error("is written elsewhere: an alias stands on the way to it")]
-    ThroughAlias,
-    /// The key comes from `<<` only.
-    #[error("is written elsewhere: it comes from a merge key (<<)")]
-    Inherited,
-    /// An explicit tag stands on the value or around it.
-    #[error("has an explicit YAML tag on it or around it")]
-    Tagged,
-    /// `|` or `>`.
-    #[error("is a block scalar (| or >)")]
-    BlockScalar,
-    /// `? key`, or an anchor or tag on a key where a line would have to be added.
-    #[error("cannot be added here: a key has an unusual form (?, an anchor or a tag)")]
-    KeyForm,
-}
-
-fn list(before: &str, names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("{before}{}", names.join(", ")) }
-}
-
-impl FieldError {
-    /// The stable name of the reason.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self.kind {
-            FieldErrorKind::NoDocument(_) | FieldErrorKind::NoKey { .. } | FieldErrorKind::NoItem { .. } => {
-                Code::FieldNotFound
-            }
-            FieldErrorKind::DuplicateKey(_) => Code::ManifestUnreadable,
-            FieldErrorKind::Templated(_) => Code::FieldTemplated,
-            FieldErrorKind::Shared | FieldErrorKind::ThroughAlias | FieldErrorKind::Inherited => {
-                Code::FieldAnchored
-            }
-            FieldErrorKind::ManyItems { .. }
-            | FieldErrorKind::KeyType(_)
-            | FieldErrorKind::WrongParent { .. }
-            | FieldErrorKind::NotScalar(_)
-            | FieldErrorKind::Tagged
-            | FieldErrorKind::BlockScalar
-            | FieldErrorKind::KeyForm => Code::FieldUneditable,
-        }
-    }
-
-    /// What to do next.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self.kind {
-            FieldErrorKind::NoDocument(_) => "Read the file again; it has changed.",
-            FieldErrorKind::NoKey { .. } => {
-                "Add the field to the manifest once by hand, or correct the path."
-            }
-            FieldErrorKind::NoItem { .. } => "Correct the name in the config or in the manifest.",
-            FieldErrorKind::ManyItems { .. } => "Give the items different names, or select by another key.",
-            FieldErrorKind::DuplicateKey(_) => {
-                "Remove one of the two; which one counts depends on the reader."
-            }
-            FieldErrorKind::KeyType(_) => "Put the key in quotes in the manifest.",
-            FieldErrorKind::WrongParent { .. } | FieldErrorKind::NotScalar(_) => {
-                "Correct the path; use [key=value] to choose an item of a list."
-            }
-            FieldErrorKind::Templated(_) => {
-                "Point a setting at the place where the variable gets its value, or write the value here."
-            }
-            FieldErrorKind::Shared | FieldErrorKind::ThroughAlias | FieldErrorKind::Inherited => {
-                "Write the value out at this place, without anchor, alias or merge key."
-            }
-            FieldErrorKind::Tagged => "Remove the tag; put a text in quotes instead.",
-            FieldErrorKind::BlockScalar => "Write the value on one line, in quotes if need be.",
-            FieldErrorKind::KeyForm => {
-                "Write the keys in the usual form (key: value), or add the field by hand."
-            }
-        }
-    }
-
-    /// The problem as answers show it; the caller adds the file.
-    #[must_use]
-    pub fn problem(&self) -> Problem {
-        Problem { place: Some(self.place), ..Problem::new(self.code(), self.to_string(), self.hint()) }
-    }
 }
 
 /// Reads a field of a document, through aliases and merge keys.
@@ -259,7 +109,7 @@ pub(super) fn find<'a>(
     };
     let anchors = Anchors::of(root);
     let mut at = Step { key: None, node: root, flow: false, barrier: None };
-    anchors.note(&mut at);
+    at.note(&anchors);
     let segments = path.segments();
     for (index, segment) in segments.iter().enumerate() {
         let holder = anchors.resolve(at.node);
@@ -274,12 +124,11 @@ pub(super) fn find<'a>(
             (Segment::Key(name), NodeValue::Mapping { flow, .. }) => {
                 at.flow |= *flow;
                 let own = anchors.own(holder, name).map_err(|(node, kind)| fail(node.place, kind))?;
-                let inherited = || anchors.inherited(holder, name, &mut HashSet::new());
                 if let Some((key, value)) = own {
                     (at.key, at.node) = (Some(key), value);
-                } else if let Some((key, value)) = inherited() {
+                } else if let Some((key, value)) = anchors.inherited(holder, name) {
+                    at.barrier.get_or_insert((at.node, FieldErrorKind::Inherited));
                     (at.key, at.node) = (Some(key), value);
-                    at.barrier.get_or_insert((holder, FieldErrorKind::Inherited));
                 } else {
                     return gap(at, path, index);
                 }
@@ -300,7 +149,7 @@ pub(super) fn find<'a>(
             (Segment::Item { .. }, _) => return Err(wrong("a list")),
         }
         if index + 1 < segments.len() {
-            anchors.note(&mut at);
+            at.note(&anchors);
         }
     }
     slot(&anchors, at, path)
@@ -316,6 +165,20 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Remembers what forbids a change below the node that the step has reached.
+    fn note(&mut self, anchors: &Anchors<'_>) {
+        let kind = if matches!(self.node.value, NodeValue::Alias(_)) {
+            FieldErrorKind::ThroughAlias
+        } else if anchors.is_shared(self.node) {
+            FieldErrorKind::Shared
+        } else if self.node.tagged {
+            FieldErrorKind::Tagged
+        } else {
+            return;
+        };
+        self.barrier.get_or_insert((self.node, kind));
+    }
+
     fn editable(&self, path: &FieldPath) -> Result<(), FieldError> {
         match &self.barrier {
             None => Ok(()),
@@ -355,21 +218,16 @@ fn slot<'a>(anchors: &Anchors<'a>, mut at: Step<'a>, path: &FieldPath) -> Result
     let Some(key) = at.key else {
         return Err(fail(FieldErrorKind::NotScalar("an item of a list")));
     };
-    let is_alias = matches!(at.node.value, NodeValue::Alias(_));
-    let shared = at.node.anchor.is_some_and(|anchor| anchors.aliased.contains(&anchor));
-    let barrier = if let Some(template) = template {
-        Some(FieldErrorKind::Templated(template))
-    } else if shared {
-        Some(FieldErrorKind::Shared)
-    } else if at.node.tagged {
-        Some(FieldErrorKind::Tagged)
-    } else if !is_alias && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-        Some(FieldErrorKind::BlockScalar)
-    } else {
-        None
-    };
-    if let (Some(kind), None) = (barrier, &at.barrier) {
-        at.barrier = Some((at.node, kind));
+    let own = at.node.style();
+    if let Some(template) = template {
+        at.barrier.get_or_insert((at.node, FieldErrorKind::Templated(template)));
+    }
+    // An alias in the place of the value may give way to a value of its own; nobody else sees that.
+    if own.is_some() {
+        at.note(anchors);
+    }
+    if matches!(own, Some(ScalarStyle::Literal | ScalarStyle::Folded)) {
+        at.barrier.get_or_insert((at.node, FieldErrorKind::BlockScalar));
     }
     let value = if target.tagged { Scalar::Other(text.clone()) } else { scalar::read(text, *style) };
     Ok(Found::Value(Slot { key, node: at.node, value, flow: at.flow, editable: at.editable(path) }))
@@ -401,123 +259,5 @@ fn describe(node: &Node) -> &'static str {
         NodeValue::Mapping { .. } => "a mapping",
         NodeValue::Sequence { .. } => "a list",
         NodeValue::Alias(_) => "an alias",
-    }
-}
-
-/// The anchors of a document and which of them are used.
-struct Anchors<'a> {
-    nodes: HashMap<usize, &'a Node>,
-    aliased: HashSet<usize>,
-}
-
-type Entry<'a> = (&'a Node, &'a Node);
-
-impl<'a> Anchors<'a> {
-    fn of(root: &'a Node) -> Self {
-        let mut anchors = Self { nodes: HashMap::new(), aliased: HashSet::new() };
-        root.walk(&mut |node| {
-            if let Some(anchor) = node.anchor {
-                anchors.nodes.insert(anchor, node);
-            }
-            if let NodeValue::Alias(target) = node.value {
-                anchors.aliased.insert(target);
-            }
-        });
-        anchors
-    }
-
-    fn resolve(&self, node: &'a Node) -> &'a Node {
-        match node.value {
-            NodeValue::Alias(target) => self.nodes.get(&target).copied().unwrap_or(node),
-            NodeValue::Scalar { .. } | NodeValue::Mapping { .. } | NodeValue::Sequence { .. } => node,
-        }
-    }
-
-    /// Remembers what forbids a change below the node that `step` has reached.
-    fn note(&self, step: &mut Step<'a>) {
-        let node = step.node;
-        let kind = if matches!(node.value, NodeValue::Alias(_)) {
-            FieldErrorKind::ThroughAlias
-        } else if node.anchor.is_some_and(|anchor| self.aliased.contains(&anchor)) {
-            FieldErrorKind::Shared
-        } else if node.tagged {
-            FieldErrorKind::Tagged
-        } else {
-            return;
-        };
-        step.barrier.get_or_insert((node, kind));
-    }
-
-    /// The entry that the mapping itself has.
-    fn own(&self, mapping: &'a Node, name: &str) -> Result<Option<Entry<'a>>, (&'a Node, FieldErrorKind)> {
-        let mut fitting =
-            mapping.entries().iter().filter(|(key, _)| self.resolve(key).as_text() == Some(name));
-        let Some((key, value)) = fitting.next() else { return Ok(None) };
-        if let Some((again, _)) = fitting.next() {
-            return Err((again, FieldErrorKind::DuplicateKey(name.to_owned())));
-        }
-        if let NodeValue::Scalar { style, .. } = &self.resolve(key).value {
-            let read = scalar::read(name, *style);
-            let is_name = matches!(&read, Scalar::Value(value @ (Value::String(_) | Value::Int(_)))
-                if value.to_string() == name);
-            // A key `<<` is no field, it merges another mapping in.
-            let merges = name == "<<" && *style == ScalarStyle::Plain;
-            if !is_name || merges {
-                return Err((key, FieldErrorKind::KeyType(name.to_owned())));
-            }
-        }
-        Ok(Some((key, value)))
-    }
-
-    /// The entry that comes from `<<`. `seen` holds the mappings that were searched already.
-    fn inherited(&self, mapping: &'a Node, name: &str, seen: &mut HashSet<usize>) -> Option<Entry<'a>> {
-        if !seen.insert(mapping.span.start) {
-            return None;
-        }
-        let (_, base) = mapping.entries().iter().find(|(key, _)| {
-            matches!(&key.value, NodeValue::Scalar { text, style: ScalarStyle::Plain } if text == "<<")
-        })?;
-        let base = self.resolve(base);
-        let bases = if base.items().is_empty() { std::slice::from_ref(base) } else { base.items() };
-        bases.iter().map(|base| self.resolve(base)).find_map(|base| {
-            let own = base.entries().iter().find(|(key, _)| key.as_text() == Some(name));
-            own.map(|(key, value)| (key, value)).or_else(|| self.inherited(base, name, seen))
-        })
-    }
-
-    /// The one item whose `key` is `value`.
-    fn select(
-        &self,
-        items: &'a [Node],
-        key: &str,
-        value: &str,
-    ) -> Result<&'a Node, (Option<&'a Node>, FieldErrorKind)> {
-        let selector = || Segment::Item { key: key.to_owned(), value: value.to_owned() };
-        let mut names = Vec::new();
-        let mut fitting = Vec::new();
-        for item in items {
-            let mapping = self.resolve(item);
-            let own = self.own(mapping, key).map_err(|(node, kind)| (Some(node), kind))?;
-            let entry = own.or_else(|| self.inherited(mapping, key, &mut HashSet::new()));
-            let Some(name) = entry.and_then(|(_, node)| self.resolve(node).as_text()) else { continue };
-            names.push(name);
-            if name == value {
-                fitting.push(item);
-            }
-        }
-        match fitting.as_slice() {
-            [item] => Ok(item),
-            [] => {
-                let mut found = nearest(value, names.iter().copied());
-                let rest: Vec<&str> = names.iter().copied().filter(|name| !found.contains(name)).collect();
-                found.extend(rest);
-                let found = found.into_iter().take(8).map(str::to_owned).collect();
-                Err((None, FieldErrorKind::NoItem { selector: selector(), found }))
-            }
-            [_, again, ..] => {
-                let count = fitting.len();
-                Err((Some(again), FieldErrorKind::ManyItems { selector: selector(), count }))
-            }
-        }
     }
 }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::edit::{Change, Splice, SpliceKind, behind_key};
-use super::find::{FieldError, FieldErrorKind, Gap};
+use super::error::{FieldError, FieldErrorKind};
+use super::find::Gap;
 use super::scalar::{self, Context};
 use crate::field::{FieldPath, Value};
 use crate::yaml::{Node, NodeValue, ScalarStyle};

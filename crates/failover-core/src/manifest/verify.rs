@@ -12,9 +12,9 @@ use serde::de::{Deserializer, Visitor};
 use yaml_serde::Value as Tree;
 
 use super::edit::{Change, Splice};
-use super::find::{Found, find};
+use super::find::{Found, Slot, find};
 use super::scalar::Scalar;
-use crate::field::{FieldPath, Segment, Value};
+use crate::field::{Segment, Value};
 use crate::yaml::{self, Node, NodeValue, Place};
 
 /// How many nodes aliases may stand for in one file. Real manifests stay below a hundred; a small file can
@@ -75,7 +75,8 @@ fn aliased(root: &Node) -> usize {
     extra
 }
 
-/// Proves that `new` is `old` with exactly `changes` made and that each written scalar is read as intended.
+/// Proves that `new` is `old` with exactly the `made` changes, and that every field of `changes` has its value,
+/// also for the API server.
 ///
 /// # Errors
 /// What could not be proven.
@@ -84,7 +85,8 @@ pub(super) fn verify(
     mut old: Vec<Tree>,
     new_text: &str,
     splices: &[Splice],
-    changes: &[&Change],
+    changes: &[Change],
+    made: &[&Change],
 ) -> Result<(), String> {
     if !is_spliced(old_text, new_text, splices) {
         return Err("bytes outside the changed places differ".to_owned());
@@ -92,7 +94,7 @@ pub(super) fn verify(
     let documents = yaml::parse(new_text).map_err(|error| format!("the result is not readable: {error}"))?;
     let new = values(&documents, new_text)
         .map_err(|(message, _)| format!("the result is not readable: {message}"))?;
-    for change in changes {
+    for change in made {
         let tree = old.get_mut(change.document);
         if tree.is_none_or(|tree| !set(tree, change.path.segments(), &change.value)) {
             return Err(format!("a second reader does not find the field {}", change.path));
@@ -101,7 +103,23 @@ pub(super) fn verify(
     if old != new {
         return Err("more or something else than the fields would change".to_owned());
     }
-    changes.iter().try_for_each(|change| reads_as_intended(&documents, new_text, change))
+    // Those that were not made had their value already, and must have kept it.
+    for change in changes {
+        let fits = match find(&documents, change.document, &change.path) {
+            Ok(Found::Value(slot)) if slot.value == Scalar::Value(change.value.clone()) => {
+                !made.contains(&change) || is_read_by_api(&slot, new_text, &change.value)
+            }
+            Ok(Found::Value(_) | Found::Gap(_)) | Err(_) => false,
+        };
+        if !fits {
+            return Err(format!(
+                "the field {} would not read as {:?}",
+                change.path,
+                change.value.to_string()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether `new` is `old` with the splices made and nothing else.
@@ -180,30 +198,19 @@ fn is_text(tree: &Tree, text: &str) -> bool {
     }
 }
 
-/// Reads the field back from the new text, and its bytes with a third reader.
-fn reads_as_intended(documents: &[Node], text: &str, change: &Change) -> Result<(), String> {
-    let path: &FieldPath = &change.path;
-    let unreadable = || format!("the field {path} does not read as {:?}", change.value.to_string());
-    let Ok(Found::Value(slot)) = find(documents, change.document, path) else { return Err(unreadable()) };
-    let written = text.get(slot.node.span.clone()).ok_or_else(unreadable)?;
-    let key = text.get(slot.key.span.clone()).ok_or_else(unreadable)?;
-    let flow = slot.flow;
-    let key_is_text = match api_read(key, flow) {
-        Some(Read::String(_)) => true,
-        Some(Read::Int(_)) => true,
-        Some(Read::Bool(_) | Read::Other) | None => matches!(slot.key.value, NodeValue::Alias(_)),
-    };
-    let value_fits = match (api_read(written, flow), &change.value) {
+/// Whether a third reader, with the API server's rules, takes the bytes of key and value for a key and the value.
+fn is_read_by_api(slot: &Slot<'_>, text: &str, value: &Value) -> bool {
+    let read = |node: &Node| text.get(node.span.clone()).and_then(|written| api_read(written, slot.flow));
+    // An alias as the key was there before; this reader would not know its anchor.
+    let is_key = matches!(slot.key.value, NodeValue::Alias(_))
+        || matches!(read(slot.key), Some(Read::String(_) | Read::Int(_)));
+    let is_value = match (read(slot.node), value) {
         (Some(Read::String(read)), Value::String(wanted)) => read == *wanted,
         (Some(Read::Bool(read)), Value::Bool(wanted)) => read == *wanted,
         (Some(Read::Int(read)), Value::Int(wanted)) => read == i128::from(*wanted),
         (Some(Read::String(_) | Read::Bool(_) | Read::Int(_) | Read::Other) | None, _) => false,
     };
-    if key_is_text && value_fits && slot.value == Scalar::Value(change.value.clone()) {
-        Ok(())
-    } else {
-        Err(unreadable())
-    }
+    is_key && is_value
 }
 
 /// A scalar as the API server's YAML rules read it.
@@ -258,5 +265,60 @@ impl Visitor<'_> for ReadVisitor {
 
     fn visit_str<E>(self, value: &str) -> Result<Read, E> {
         Ok(Read::String(value.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::{FieldPath, Insert};
+    use crate::manifest::SpliceKind;
+
+    /// Whether `new` passes as `old` with the field `a` set to `value`.
+    fn proves(old: &str, new: &str, range: std::ops::Range<usize>, replacement: &str, value: Value) -> bool {
+        let path = FieldPath::of_keys(["a"]);
+        let change = Change { document: 0, path, value, insert: Insert::LastKey };
+        let place = Place { line: 1, column: 1 };
+        let replacement = replacement.to_owned();
+        let splice = Splice { range, replacement, kind: SpliceKind::Replace, place };
+        let tree = values(&yaml::parse(old).unwrap(), old).unwrap();
+        verify(old, tree, new, &[splice], std::slice::from_ref(&change), &[&change]).is_ok()
+    }
+
+    fn text(text: &str) -> Value {
+        Value::String(text.to_owned())
+    }
+
+    #[test]
+    fn only_the_planned_change_passes() {
+        assert!(proves("a: x\nb: 1\n", "a: z\nb: 1\n", 3..4, "z", text("z")));
+        assert!(!proves("a: x\nb: 1\n", "a: z\nb: 2\n", 3..4, "z", text("z")), "a byte elsewhere");
+        assert!(!proves("a: x # c\n", "a: z # d\n", 3..4, "z", text("z")), "a comment");
+        assert!(!proves("a: x\n", "a: z\n", 3..4, "q", text("z")), "another splice");
+        assert!(!proves("a: x\nb: 1\n", "a: z\nb: 2\n", 3..9, "z\nb: 2", text("z")), "a second field");
+        assert!(!proves("a: x\n", "a: z\n---\n", 3..5, "z\n---\n", text("z")), "a document more");
+        assert!(!proves("a: x\nb: x\n", "a: x\nb: z\n", 8..9, "z", text("z")), "the wrong field");
+        assert!(!proves("a: x\n", "a: [\n", 3..4, "[", text("[")), "unreadable");
+    }
+
+    #[test]
+    fn a_value_must_have_its_type_for_the_api_server() {
+        for bare in ["yes", "on", "y", "1_000", "0b1", "010"] {
+            assert!(!proves("a: x\n", &format!("a: {bare}\n"), 3..4, bare, text(bare)), "{bare}");
+            let quoted = format!("\"{bare}\"");
+            assert!(proves("a: x\n", &format!("a: {quoted}\n"), 3..4, &quoted, text(bare)), "{bare}");
+        }
+        assert!(!proves("a: x\n", "a: \"5\"\n", 3..4, "\"5\"", Value::Int(5)));
+        assert!(!proves("a: x\n", "a: 5\n", 3..4, "5", text("5")));
+        assert!(!proves("b: 1\n", "on: 1\nb: 1\n", 0..0, "on: 1\n", Value::Int(1)));
+    }
+
+    #[test]
+    fn aliases_that_stand_for_too_much_are_not_expanded() {
+        let size = |text: &str| aliased(&yaml::parse(text).unwrap()[0]);
+        assert_eq!(size("a: &a [1, 2]\nb: *a\nc: [*a, *a]\n"), 9);
+        assert_eq!(size("a: &a [*a]\n"), usize::MAX);
+        let text = "a: &a [1]\n".to_owned() + "b: [" + &"*a, ".repeat(60_000) + "]\n";
+        assert!(values(&yaml::parse(&text).unwrap(), &text).is_err());
     }
 }

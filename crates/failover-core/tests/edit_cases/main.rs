@@ -8,7 +8,7 @@ mod strings;
 
 use failover_core::code::Code;
 use failover_core::field::{FieldPath, Insert, Value};
-use failover_core::manifest::{Change, edit};
+use failover_core::manifest::{Change, SpliceKind, edit};
 
 /// One case.
 pub struct Case {
@@ -41,8 +41,9 @@ impl IntoValue for i64 {
     }
 }
 
+#[expect(clippy::expect_used, reason = "a wrong path in a table is a fault of the table")]
 fn case(text: &str, path: &str, value: impl IntoValue, expected: Result<String, Code>) -> Case {
-    let path = FieldPath::parse(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let path = FieldPath::parse(path).expect(path);
     let value = value.into_value();
     let change = Change { document: 0, path, value, insert: Insert::LastTwoKeys };
     Case { text: text.to_owned(), change, expected }
@@ -123,4 +124,79 @@ fn every_case_gives_its_exact_text_or_its_refusal() {
     }
     assert!(failed.is_empty(), "{} of {count} cases failed:\n\n{}", failed.len(), failed.join("\n\n"));
     assert!(count >= 325, "only {count} cases");
+}
+
+/// Changes of the first document, in the form of the tables.
+fn changes<const N: usize>(fields: [(&str, &str); N]) -> Vec<Change> {
+    fields.map(|(path, value)| ok("", path, value, "").change).to_vec()
+}
+
+#[test]
+fn all_changes_of_a_file_are_made_at_once() {
+    for (text, fields, expected) in [
+        ("a: 1\nb: 2\n", [("b", "y2"), ("a", "x1")], "a: x1\nb: y2\n"),
+        ("s:\n  c: d\n", [("s.e", "f"), ("s.g", "h")], "s:\n  e: f\n  g: h\n  c: d\n"),
+        ("s:\n  c: d\n", [("s.m.e", "f"), ("s.m.g", "h")], "s:\n  m:\n    e: f\n    g: h\n  c: d\n"),
+        ("s:\n  c: d\n", [("s.m.e", "f"), ("s.c", "h")], "s:\n  m:\n    e: f\n  c: h\n"),
+        ("s: {}\n", [("s.e", "f"), ("s.g", "h")], "s: {e: f, g: h}\n"),
+        ("s:\n", [("s.m.e", "f"), ("s.g", "h")], "s:\n  m:\n    e: f\n  g: h\n"),
+        ("s: {c: d}\n", [("s.m.e", "f"), ("s.m.g", "h")], "s: {m: {e: f, g: h}, c: d}\n"),
+        ("- name: d\n  v: x\n", [("[name=d].w", "z"), ("[name=d].v", "w")], "- w: z\n  name: d\n  v: w\n"),
+        ("a: 1\n", [("a", "x"), ("a", "x")], "a: x\n"),
+        ("s:\n  c: d\n", [("s.e", "f"), ("s.e", "f")], "s:\n  e: f\n  c: d\n"),
+        ("s:\n  k:\n", [("s.k.e", "f"), ("s.g", "h")], "s:\n  g: h\n  k:\n    e: f\n"),
+    ] {
+        let changes = changes(fields);
+        let edited = edit(text, &changes).unwrap();
+        assert_eq!(edited.text(), expected);
+        assert!(edit(expected, &changes).unwrap().splices().is_empty());
+    }
+}
+
+#[test]
+fn changes_that_contradict_each_other_are_refused() {
+    for (text, fields) in [
+        ("a: 1\n", [("a", "x"), ("a", "z")]),
+        ("a:\n", [("a", "x"), ("a.b", "z")]),
+        ("a:\n", [("a.b.c", "x"), ("a.b", "z")]),
+        ("a: {}\n", [("a.b", "x"), ("a.b", "z")]),
+        ("- {name: d, id: e, v: 1}\n", [("[name=d].v", "x"), ("[id=e].v", "z")]),
+        ("- {name: d, id: e, v: x}\n", [("[name=d].v", "x"), ("[id=e].v", "z")]),
+        ("- {name: d, id: e}\n", [("[name=d].v", "x"), ("[id=e].v", "z")]),
+        ("- {name: d, v: 1}\n", [("[name=d].name", "x"), ("[name=d].v", "z")]),
+    ] {
+        assert!(edit(text, &changes(fields)).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn one_refusal_stops_all_changes_and_a_broken_sibling_document_too() {
+    let all = changes([("a", "x"), ("b", "x")]);
+    assert_eq!(edit("a: 1\nb: |\n  y\n", &all).unwrap_err().code(), Code::FieldUneditable);
+    assert_eq!(edit("a: 1\nb: 1\n---\nc: 1\nc: 2\n", &all).unwrap_err().code(), Code::ManifestUnreadable);
+    assert_eq!(edit("c: 1\nc: 2\n", &[]).unwrap_err().code(), Code::ManifestUnreadable);
+}
+
+#[test]
+fn a_refusal_names_what_is_there_and_where() {
+    let text = "s:\n  volumes:\n  - name: config\n  - name: data\n    claim: x\n  clame: y\n";
+    let volume = edit(text, &changes([("s.volumes.[name=dta].claim", "z")])).unwrap_err().problem();
+    assert!(volume.detail.contains("data, config"), "{}", volume.detail);
+    assert_eq!(volume.place.map(|place| place.line), Some(3));
+    let mut claim = changes([("s.claim", "z")]);
+    claim[0].insert = Insert::Never;
+    let claim = edit(text, &claim).unwrap_err().problem();
+    assert!(claim.detail.contains("there is clame"), "{}", claim.detail);
+    assert_eq!(claim.place.map(|place| (place.line, place.column)), Some((2, 3)));
+}
+
+#[test]
+fn splices_point_into_the_old_text_behind_its_byte_order_mark() {
+    let text = "\u{feff}a: old\nb:\n";
+    let edited = edit(text, &changes([("a", "new"), ("b.c", "d")])).unwrap();
+    let splices = edited.splices();
+    assert_eq!(splices.len(), 2);
+    assert_eq!((splices[0].kind, &text[splices[0].range.clone()]), (SpliceKind::Replace, "old"));
+    assert_eq!((splices[1].kind, splices[1].range.clone()), (SpliceKind::Insert, text.len()..text.len()));
+    assert_eq!(splices[1].place.line, 2);
 }

@@ -8,6 +8,7 @@ use failover_core::manifest::{Change, Edited};
 use serde::Deserialize;
 use yaml_serde::Value as Tree;
 
+#[expect(clippy::unwrap_used, reason = "a judge that cannot read an accepted text has found a fault")]
 fn trees(text: &str) -> Vec<Tree> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     yaml_serde::Deserializer::from_str(text).map(|document| Tree::deserialize(document).unwrap()).collect()
@@ -27,7 +28,12 @@ fn leaves(path: &[String], tree: &Tree, found: &mut BTreeMap<Vec<String>, String
             items.iter().enumerate().for_each(|(index, item)| below(format!("#{index}"), item));
         }
         Tree::Tagged(tagged) => below(format!("!{}", tagged.tag), &tagged.value),
-        leaf => {
+        leaf @ (Tree::Null
+        | Tree::Bool(_)
+        | Tree::Number(_)
+        | Tree::String(_)
+        | Tree::Sequence(_)
+        | Tree::Mapping(_)) => {
             found.insert(path.to_vec(), format!("{leaf:?}"));
         }
     }
@@ -36,7 +42,12 @@ fn leaves(path: &[String], tree: &Tree, found: &mut BTreeMap<Vec<String>, String
 fn name(key: &Tree) -> String {
     match key {
         Tree::String(text) => text.clone(),
-        other => serde_json::to_string(other).unwrap_or_else(|_| format!("{other:?}")),
+        other @ (Tree::Null
+        | Tree::Bool(_)
+        | Tree::Number(_)
+        | Tree::Sequence(_)
+        | Tree::Mapping(_)
+        | Tree::Tagged(_)) => serde_json::to_string(other).unwrap_or_else(|_| format!("{other:?}")),
     }
 }
 
@@ -63,6 +74,7 @@ fn positions(mut tree: &Tree, path: &FieldPath) -> Option<Vec<String>> {
 }
 
 /// Panics unless `edited` is `old` with exactly `change` made.
+#[expect(clippy::unwrap_used, reason = "splices outside the text are a fault that must show")]
 pub(crate) fn judge(old: &str, edited: &Edited, change: &Change) {
     let mut undone = edited.text().to_owned();
     let mut shift = 0_isize;
