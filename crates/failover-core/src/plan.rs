@@ -165,7 +165,7 @@ fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<
                 before: Arc::clone(before),
                 after: edited.into_text(),
             }),
-            Err(error) => problems.push(error.problem().in_file(path, Some(error.place()))),
+            Err(error) => problems.push(error.problem().in_file(path, error.place())),
         }
     }
     if problems.is_empty() { Ok(files) } else { Err(Rejection::Problems(problems)) }

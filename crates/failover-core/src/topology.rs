@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::code::Problem;
+use crate::code::{Code, Problem};
 use crate::config::{Service, Setting, Target};
 use crate::field::Value;
-use crate::manifest::{self, Field};
+use crate::manifest::{self, Field, Scalar};
 use crate::name::{Role, ServiceName};
 use crate::tree::{Found, Tree, unreadable};
 use crate::yaml::{self, Node, Place};
@@ -149,7 +149,7 @@ impl<'a> ServiceState<'a> {
 fn parse(tree: &Tree, found: &Found, target: &Target) -> Result<Vec<Node>, Problem> {
     let text = tree.texts.get(&found.path).ok_or_else(|| {
         Problem::new(
-            crate::code::Code::Internal,
+            Code::Internal,
             format!("the text of {}, which holds {target}, was not loaded", found.path),
             "this is a defect; please report it",
         )
@@ -159,11 +159,23 @@ fn parse(tree: &Tree, found: &Found, target: &Target) -> Result<Vec<Node>, Probl
 
 impl<'a> SettingState<'a> {
     fn read(setting: &'a Setting, found: Found, documents: &[Node]) -> Result<Self, Problem> {
+        let in_file = |problem: Problem, place| problem.in_file(&found.path, Some(place));
         let field = manifest::read(documents, found.document, &setting.field)
-            .map_err(|error| error.problem().in_file(&found.path, Some(error.place())))?;
+            .map_err(|error| in_file(error.problem(), error.place))?;
         let (current, place) = match field {
-            Field::Present { value, place, .. } => (Some(value), place),
-            Field::Absent { place, .. } => (None, place),
+            // What a template fills in is not known here; that a value is shared or oddly written matters to edits only.
+            Field::Present { editable: Err(error), .. } if error.code() == Code::FieldTemplated => {
+                return Err(in_file(error.problem(), error.place));
+            }
+            Field::Present { value: Scalar::Value(value), place, .. } => (Some(value), place),
+            Field::Present { value: Scalar::Null, place, .. } | Field::Absent { place, .. } => (None, place),
+            Field::Present { value: Scalar::Other(text), place, .. } => {
+                let detail =
+                    format!("{} is {text}, which is neither a text nor a whole number", setting.field);
+                let problem =
+                    Problem::new(Code::FieldUneditable, detail, "put a text in quotes in the manifest");
+                return Err(in_file(problem, place));
+            }
         };
         let side = match &current {
             None => Side::Absent,

@@ -37,8 +37,9 @@ pub struct YamlError {
 pub struct Node {
     /// What the node holds.
     pub value: NodeValue,
-    /// Its bytes in the text, without anchor and tag. For a block scalar the content, not its header; for a
-    /// value that is left empty an empty range.
+    /// Its bytes in the text, without anchor and tag; always a range that the text can be cut at. For a block
+    /// scalar the content, not its header; for a value that is left empty an empty range behind its key or
+    /// its anchor.
     pub span: Range<usize>,
     /// Where it starts.
     pub place: Place,
@@ -82,6 +83,15 @@ impl Node {
     pub fn as_text(&self) -> Option<&str> {
         match &self.value {
             NodeValue::Scalar { text, .. } => Some(text),
+            NodeValue::Mapping { .. } | NodeValue::Sequence { .. } | NodeValue::Alias(_) => None,
+        }
+    }
+
+    /// How a scalar is written; `None` for anything else.
+    #[must_use]
+    pub fn style(&self) -> Option<ScalarStyle> {
+        match &self.value {
+            NodeValue::Scalar { style, .. } => Some(*style),
             NodeValue::Mapping { .. } | NodeValue::Sequence { .. } | NodeValue::Alias(_) => None,
         }
     }
@@ -189,7 +199,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
         });
     }
     let options = granit_parser::options! { emit_comments: false };
-    let mut builder = Builder::default();
+    let mut builder = Builder { text, documents: Vec::new(), open: Vec::new() };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| YamlError {
             place: Place { line: error.marker().line(), column: error.marker().col() + 1 },
@@ -200,8 +210,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     Ok(builder.documents)
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    text: &'t str,
     documents: Vec<Node>,
     open: Vec<Open>,
 }
@@ -212,13 +222,14 @@ struct Open {
     key: Option<Node>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let place = Place { line: span.start.line(), column: span.start.col() + 1 };
         let lost = || YamlError { place, message: "the parser lost its position".to_owned() };
         let start = span.start.byte_offset().ok_or_else(lost)?;
         let end = span.end.byte_offset().ok_or_else(lost)?;
-        if end < start {
+        // Every span can be cut out of the text: callers slice without a check of their own.
+        if self.text.get(start..end).is_none() {
             return Err(lost());
         }
         let node = |value, anchor: usize, tagged| Node {
@@ -230,7 +241,10 @@ impl Builder {
         };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = NodeValue::Scalar { text: text.into_owned(), style };
+                // The parser reports a value that is left empty as "~".
+                let empty = start == end && style == ScalarStyle::Plain;
+                let text = if empty { String::new() } else { text.into_owned() };
+                let value = NodeValue::Scalar { text, style };
                 self.add(node(value, anchor, tag.is_some()));
             }
             Event::Alias(target) => self.add(node(NodeValue::Alias(target), 0, false)),
@@ -245,6 +259,9 @@ impl Builder {
             Event::MappingEnd | Event::SequenceEnd => {
                 if let Some(mut closed) = self.open.pop() {
                     closed.node.span.end = closed.node.span.end.max(end);
+                    if self.text.get(closed.node.span.clone()).is_none() {
+                        return Err(lost());
+                    }
                     self.add(closed.node);
                 }
             }
@@ -294,6 +311,7 @@ mod tests {
         let docs = parse("a: 1\n---\n---\nb: 2\n").unwrap();
         assert_eq!(docs.len(), 3);
         assert!(docs[1].is_null());
+        assert_eq!(parse("a:\n").unwrap()[0].get("a").unwrap().as_text(), Some(""));
     }
 
     #[test]

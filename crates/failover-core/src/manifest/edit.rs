@@ -1,32 +1,54 @@
-//! One field read, several fields changed.
+//! Changes the values of fields in a text, byte by byte, and lets nothing out that is not proven.
 
-use super::change::Change;
-use super::error::EditError;
-use super::locate::{Located, locate, referenced};
-use super::scalar::plain_value;
-use super::splice::{Splice, splice};
-use super::verify::verify;
+use std::ops::Range;
+
+use super::error::{FieldError, FieldErrorKind};
+use super::find::{Found, Slot, find};
+use super::insert::Additions;
+use super::scalar::{self, Context, Scalar};
+use super::verify;
+use crate::code::{Code, Problem};
 use crate::field::{FieldPath, Insert, Value};
-use crate::yaml::{self, Anchors, Node, NodeValue, Place, ScalarStyle};
+use crate::yaml::{self, Place, ScalarStyle};
 
-/// A field as a manifest has it.
+const BOM: &str = "\u{feff}";
+
+/// One field and the value that it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field {
-    /// It has a value.
-    Present {
-        /// The value with its type.
-        value: Value,
-        /// Where it is written.
-        place: Place,
-    },
-    /// It is not there, left empty or null.
-    Absent {
-        /// The nearest place that is there.
-        place: Place,
-    },
+pub struct Change {
+    /// The document in the file, from 0; empty documents count.
+    pub document: usize,
+    /// The field.
+    pub path: FieldPath,
+    /// Its new value.
+    pub value: Value,
+    /// Which missing keys may be added.
+    pub insert: Insert,
 }
 
-/// A text whose every byte beside the planned values is the old one's, proven by a second parser.
+/// What happens to the bytes of a splice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpliceKind {
+    /// A value that was there gets another one.
+    Replace,
+    /// Keys that were missing are added.
+    Insert,
+}
+
+/// A range of the old text and what stands there in the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    /// Bytes of the old text; empty where only something is added.
+    pub range: Range<usize>,
+    /// What they become.
+    pub replacement: String,
+    /// Replaced or added.
+    pub kind: SpliceKind,
+    /// Where in the old text: the value, or the mapping that gets a key.
+    pub place: Place,
+}
+
+/// A text with its changes made and proven; only [`edit`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     text: String,
@@ -36,157 +58,243 @@ pub struct Edited {
 impl Edited {
     /// The new text.
     #[must_use]
-    pub fn into_text(self) -> String {
-        self.text
-    }
-
-    /// The new text.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What was changed, in the order of the text; nothing when every value was there.
+    /// The new text, by value.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// What was changed, in the order of the text; empty when every field had its value already.
     #[must_use]
     pub fn splices(&self) -> &[Splice] {
         &self.splices
     }
 }
 
-/// Reads a field, also through aliases and merge keys.
-///
-/// # Errors
-/// The path leads nowhere, or the value cannot be known.
-pub fn read(documents: &[Node], document: usize, path: &FieldPath) -> Result<Field, EditError> {
-    let root = documents.get(document).ok_or(EditError::NoDocument(document))?;
-    let anchors = Anchors::of(root);
-    let located = locate(root, &anchors, path)?;
-    let Some(value) = current(&located, &anchors, path)? else {
-        return Ok(Field::Absent { place: located.last().place });
-    };
-    Ok(Field::Present { value, place: located.last().place })
+/// Why a text is not edited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The text is not YAML that can be read without doubt.
+    #[error("the file cannot be read as YAML: {message}")]
+    Unreadable {
+        /// What is wrong.
+        message: String,
+        /// Where, if the reader knows.
+        place: Option<Place>,
+        /// Whether the text looks like a template that is not filled in yet.
+        template: bool,
+    },
+    /// A field cannot be changed.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// Two changes are about the same bytes.
+    #[error("the field {path} would be changed in two ways at once")]
+    Contradiction {
+        /// The second of the two.
+        path: FieldPath,
+        /// Where it is.
+        place: Place,
+    },
+    /// The new text could not be proven to differ in the changed fields only.
+    #[error("the edit is not proven: {message}")]
+    Unverified {
+        /// What could not be proven.
+        message: String,
+        /// The first place that would have been changed.
+        place: Option<Place>,
+    },
 }
 
-/// Gives every change's field its value. What is not exactly understood is refused.
+impl EditError {
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unreadable { .. } => Code::ManifestUnreadable,
+            Self::Field(error) => error.code(),
+            Self::Contradiction { .. } => Code::FieldUneditable,
+            Self::Unverified { .. } => Code::EditUnverified,
+        }
+    }
+
+    /// Where in the file, if that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Unreadable { place, .. } | Self::Unverified { place, .. } => *place,
+            Self::Field(error) => Some(error.place),
+            Self::Contradiction { place, .. } => Some(*place),
+        }
+    }
+
+    /// The problem as answers show it; the caller adds the file.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let hint = match self {
+            Self::Unreadable { template: true, .. } => {
+                "The file looks like a template; point the setting at the values that fill it in."
+            }
+            Self::Unreadable { .. } => {
+                "Correct the file; kubectl apply --dry-run=client -f shows the same fault."
+            }
+            Self::Field(error) => error.hint(),
+            Self::Contradiction { .. } => "Remove one of the two settings.",
+            Self::Unverified { .. } => "Make this change by hand, and please report the manifest.",
+        };
+        Problem { place: self.place(), ..Problem::new(self.code(), self.to_string(), hint) }
+    }
+}
+
+/// Makes all `changes` in the text of one file, or none. Bytes that no change is about stay as they are. A
+/// field that has its value already is left alone, in whatever form it is written.
 ///
 /// # Errors
-/// The first change that is not made, and why; or that the result could not be proven right.
+/// The first reason against it: an unreadable text, a field that cannot be changed, or a result that could
+/// not be proven.
 pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
-    let documents = yaml::parse(text)?;
-    refuse_old_line_breaks(text)?;
-    let mut splices = Vec::new();
-    for change in changes {
-        let root = documents.get(change.document).ok_or(EditError::NoDocument(change.document))?;
-        let anchors = Anchors::of(root);
-        let located = locate(root, &anchors, &change.path)?;
-        if current(&located, &anchors, &change.path)?.as_ref() == Some(&change.value) {
+    // Parsers disagree about the byte-order mark, so none of them gets to see it.
+    let (mark, body) = text.strip_prefix(BOM).map_or(("", text), |body| (BOM, body));
+    let unreadable = |message: String, place| {
+        let template = body.contains("{{");
+        EditError::Unreadable { message, place, template }
+    };
+    if let Some(place) = lone_carriage_return(body) {
+        return Err(unreadable(
+            "it has line breaks that are a carriage return alone".to_owned(),
+            Some(place),
+        ));
+    }
+    let documents = yaml::parse(body).map_err(|error| unreadable(error.message, Some(error.place)))?;
+    let old = verify::values(&documents, body).map_err(|(message, place)| unreadable(message, place))?;
+
+    let mut placed = Vec::new();
+    let mut additions = Additions::default();
+    let mut made = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        let found = find(&documents, change.document, &change.path)?;
+        if is_repeated(&changes[..index], change, found.place())? {
             continue;
         }
-        refuse_uneditable(root, &located, change)?;
-        splices.push(splice(text, &change.path, &located, &change.value)?);
+        match found {
+            Found::Value(slot) if slot.value == Scalar::Value(change.value.clone()) => continue,
+            Found::Value(slot) => {
+                slot.editable.clone()?;
+                placed.push((replace(body, &slot, change)?, &change.path));
+            }
+            Found::Gap(gap) => {
+                let allowed = match change.insert {
+                    Insert::Never => 0,
+                    Insert::LastKey => 1,
+                    Insert::LastTwoKeys => 2,
+                };
+                if gap.keys.len() > allowed {
+                    return Err(gap.refused(&change.path).into());
+                }
+                gap.editable.clone()?;
+                additions.add(gap, change);
+            }
+        }
+        made.push(change);
     }
-    splices.sort_by_key(|splice| splice.range.start);
-    let edited = Edited { text: apply(text, &splices)?, splices };
-    if !edited.splices.is_empty() {
-        verify(text, &edited.text, changes, &edited.splices)?;
-    }
-    Ok(edited)
-}
+    additions.place(body, &documents, &mut placed)?;
+    let splices = in_order(placed)?;
 
-/// The value that is there; `None` when it is missing or null.
-fn current(
-    located: &Located<'_, '_>,
-    anchors: &Anchors<'_>,
-    path: &FieldPath,
-) -> Result<Option<Value>, EditError> {
-    if !located.missing.is_empty() {
-        return Ok(None);
-    }
-    let written = located.last();
-    let node = anchors.resolve(written);
-    let uneditable = |why: String| EditError::Uneditable { field: path.clone(), place: written.place, why };
-    let NodeValue::Scalar { text, style } = &node.value else {
-        return Err(uneditable("it is not a single value".to_owned()));
+    let new = apply(body, &splices);
+    verify::verify(body, old, &new, &splices, changes, &made).map_err(|message| EditError::Unverified {
+        message,
+        place: splices.first().map(|splice| splice.place),
+    })?;
+    let shift = |splice: Splice| {
+        let range = splice.range.start + mark.len()..splice.range.end + mark.len();
+        Splice { range, ..splice }
     };
-    if node.is_null() && !node.tagged {
-        return Ok(None);
-    }
-    if node.tagged {
-        return Err(uneditable("it has a tag".to_owned()));
-    }
-    if text.contains("${") || text.contains("{{") {
-        return Err(EditError::Templated { field: path.clone(), place: written.place, text: text.clone() });
-    }
-    if *style != ScalarStyle::Plain {
-        return Ok(Some(Value::String(text.clone())));
-    }
-    let unclear =
-        || uneditable(format!("readers disagree about the type of the plain value {text}; put it in quotes"));
-    plain_value(text).map(Some).ok_or_else(unclear)
+    Ok(Edited { text: format!("{mark}{new}"), splices: splices.into_iter().map(shift).collect() })
 }
 
-fn refuse_uneditable(root: &Node, located: &Located<'_, '_>, change: &Change) -> Result<(), EditError> {
-    let field = || change.path.clone();
-    let anchored = |node: &Node, why| EditError::Anchored { field: field(), place: node.place, why };
-    if let Some((node, why)) = located.shared {
-        return Err(anchored(node, why));
+/// The splices in the order of the text. Two that touch the same place come from two paths to one field.
+fn in_order(mut placed: Vec<(Splice, &FieldPath)>) -> Result<Vec<Splice>, EditError> {
+    placed.sort_by_key(|(splice, _)| (splice.range.start, splice.range.end));
+    for pair in placed.windows(2) {
+        let ((before, _), (after, path)) = (&pair[0], &pair[1]);
+        if after.range.start < before.range.end || after.range.start == before.range.start {
+            return Err(EditError::Contradiction { path: (*path).clone(), place: after.place });
+        }
     }
-    let targets = referenced(root);
-    if let Some(node) =
-        located.chain.iter().find(|node| node.anchor.is_some_and(|anchor| targets.contains(&anchor)))
-    {
-        return Err(anchored(node, "it lies under an anchor (&name) that is used elsewhere"));
+    Ok(placed.into_iter().map(|(splice, _)| splice).collect())
+}
+
+/// The YAML readers of today take a carriage return alone for a line break, other tools do not.
+fn lone_carriage_return(text: &str) -> Option<Place> {
+    let at = text.match_indices('\r').map(|(at, _)| at).find(|at| !text[at + 1..].starts_with('\n'))?;
+    let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[..at].matches('\n').count() + 1;
+    Some(Place { line, column: text[line_start..at].chars().count() + 1 })
+}
+
+/// Whether `change` is among those `before` already; a different value for the same field, or for a part of
+/// it, contradicts it.
+fn is_repeated(before: &[Change], change: &Change, place: Place) -> Result<bool, EditError> {
+    let path = change.path.segments();
+    for other in before.iter().filter(|other| other.document == change.document) {
+        let known = other.path.segments();
+        if known == path && other.value == change.value {
+            return Ok(true);
+        }
+        if known.starts_with(path) || path.starts_with(known) {
+            return Err(EditError::Contradiction { path: change.path.clone(), place });
+        }
     }
-    let last = located.last();
-    let uneditable =
-        |why: &str| EditError::Uneditable { field: field(), place: last.place, why: why.to_owned() };
-    if last.tagged {
-        return Err(uneditable("it has a tag"));
-    }
-    if let NodeValue::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = last.value {
-        return Err(uneditable("it is a block of text (| or >)"));
-    }
-    let missing = if located.missing.is_empty() && last.is_null() { 1 } else { located.missing.len() };
-    let allowed = match change.insert {
-        Insert::Never => 0,
-        Insert::LastKey => 1,
-        Insert::LastTwoKeys => 2,
+    Ok(false)
+}
+
+fn replace(text: &str, slot: &Slot<'_>, change: &Change) -> Result<Splice, FieldError> {
+    let node = slot.node;
+    // An alias gives way to a value of its own; it has no quotes to keep.
+    let style = node.style().unwrap_or(ScalarStyle::Plain);
+    let written = scalar::write(&change.value, Context::of(slot.flow, slot.key.style()), style);
+    let (range, replacement) = if node.span.is_empty() {
+        let (at, before) = behind_key(text, slot.key, node, slot.flow).ok_or_else(|| FieldError {
+            path: change.path.clone(),
+            place: slot.key.place,
+            kind: FieldErrorKind::KeyForm,
+        })?;
+        (at..at, format!("{before}{written}"))
+    } else {
+        (node.span.clone(), written)
     };
-    if missing > allowed {
-        let path: Vec<String> = located.missing.iter().map(ToString::to_string).collect();
-        let why =
-            if path.is_empty() { "it is empty".to_owned() } else { format!("{} is missing", path.join(".")) };
-        return Err(EditError::NotFound { field: field(), place: last.place, why });
-    }
-    Ok(())
+    Ok(Splice { range, replacement, kind: SpliceKind::Replace, place: node.place })
 }
 
-/// A lone carriage return ends a line for YAML but not for Git and editors.
-fn refuse_old_line_breaks(text: &str) -> Result<(), EditError> {
-    let lone = text.match_indices('\r').find(|(at, _)| !text[at + 1..].starts_with('\n'));
-    match lone {
-        None => Ok(()),
-        Some((at, _)) => Err(EditError::Unreadable(yaml::YamlError {
-            place: Place { line: 1 + text[..at].matches('\n').count(), column: 1 },
-            message: "a carriage return without line feed ends a line".to_owned(),
-        })),
+/// Where a value that is left empty can be written, and what must stand before it; `None` after `? key`.
+pub(super) fn behind_key(
+    text: &str,
+    key: &yaml::Node,
+    empty: &yaml::Node,
+    flow: bool,
+) -> Option<(usize, &'static str)> {
+    if empty.anchor.is_some() {
+        return Some((empty.span.start, " "));
     }
+    let rest = &text[key.span.end..];
+    let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    if rest[gap..].starts_with(':') {
+        return Some((key.span.end + gap + 1, " "));
+    }
+    (flow && rest.trim_start().starts_with([',', '}'])).then_some((key.span.end, ": "))
 }
 
-fn apply(text: &str, splices: &[Splice]) -> Result<String, EditError> {
+fn apply(text: &str, splices: &[Splice]) -> String {
     let mut new = String::with_capacity(text.len() + 64);
-    let mut copied = 0;
+    let mut from = 0;
     for splice in splices {
-        let kept = text.get(copied..splice.range.start);
-        new.push_str(
-            kept.ok_or_else(|| EditError::Unverified("two changes touch the same bytes".to_owned()))?,
-        );
+        new.push_str(&text[from..splice.range.start]);
         new.push_str(&splice.replacement);
-        copied = splice.range.end;
+        from = splice.range.end;
     }
-    new.push_str(
-        text.get(copied..)
-            .ok_or_else(|| EditError::Unverified("a change ends outside the text".to_owned()))?,
-    );
-    Ok(new)
+    new.push_str(&text[from..]);
+    new
 }

@@ -1,103 +1,154 @@
-//! Why a field cannot be read, or is not edited.
+//! Why a field cannot be read or changed.
 
 use crate::code::{Code, Problem};
-use crate::field::FieldPath;
-use crate::yaml::{Place, YamlError};
+use crate::field::{FieldPath, Segment};
+use crate::yaml::Place;
 
-/// Why a field cannot be read, or is not edited. Refusing is always right; guessing never is.
+/// A field that cannot be read, or not be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EditError {
-    /// The text cannot be read.
-    #[error("the file cannot be read: {0}")]
-    Unreadable(#[from] YamlError),
-    /// The document is not there.
-    #[error("the file has no document {0}")]
-    NoDocument(usize),
-    /// A step of the path leads nowhere.
-    #[error("{field} cannot be followed: {why}")]
-    NotFound {
-        /// The field.
-        field: FieldPath,
-        /// Where the path ended.
-        place: Place,
-        /// What is missing or in the way there.
-        why: String,
-    },
-    /// The value is filled in by a template when it is applied.
-    #[error("{field} is {text:?}, which a template fills in")]
-    Templated {
-        /// The field.
-        field: FieldPath,
-        /// The value.
-        place: Place,
-        /// As written.
-        text: String,
-    },
-    /// Other places of the document share the value.
-    #[error("{field} shares its value with other places: {why}")]
-    Anchored {
-        /// The field.
-        field: FieldPath,
-        /// The anchor, alias or merge key.
-        place: Place,
-        /// How it is shared.
-        why: &'static str,
-    },
-    /// The value is written in a form that is not edited.
-    #[error("{field} is not edited: {why}")]
-    Uneditable {
-        /// The field.
-        field: FieldPath,
-        /// The value.
-        place: Place,
-        /// The form.
-        why: String,
-    },
-    /// The edited text is not the old one with just this change.
-    #[error("the edit could not be proven right: {0}")]
-    Unverified(String),
+#[error("the field {path} {kind}")]
+pub struct FieldError {
+    /// The field.
+    pub path: FieldPath,
+    /// Where the reason stands in the file.
+    pub place: Place,
+    /// The reason.
+    pub kind: FieldErrorKind,
 }
 
-impl EditError {
-    /// Where in the file.
+/// Why a field cannot be read or changed; worded to follow "the field x ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldErrorKind {
+    /// The file has fewer documents.
+    #[error("is sought in document {}, which the file does not have", .0 + 1)]
+    NoDocument(usize),
+    /// A key on the way, or the last one, is missing.
+    #[error("is not there: {key:?} is missing{}", list(" here; there is ", near))]
+    NoKey {
+        /// The first missing key.
+        key: String,
+        /// Keys that are there, nearest first.
+        near: Vec<String>,
+    },
+    /// No item of the list fits the selector.
+    #[error("is not there: no item has {selector}{}", list("; the list has ", found))]
+    NoItem {
+        /// The selector.
+        selector: Segment,
+        /// What the list's items have instead, nearest first.
+        found: Vec<String>,
+    },
+    /// More than one item fits the selector.
+    #[error("is not unique: {count} items have {selector}")]
+    ManyItems {
+        /// The selector.
+        selector: Segment,
+        /// How many items fit.
+        count: usize,
+    },
+    /// A mapping on the way has the key twice.
+    #[error("is not unique: the key {0:?} is there more than once")]
+    DuplicateKey(String),
+    /// A key without quotes that is not a text for the API server.
+    #[error("has the key {0:?}, which Kubernetes does not read as that text without quotes")]
+    KeyType(String),
+    /// A list, a scalar … stands where the path needs something else.
+    #[error("cannot be reached: {at} needs {needed} here, and there is {found}")]
+    WrongParent {
+        /// The step of the path.
+        at: Segment,
+        /// What the step needs.
+        needed: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The field holds more than a scalar.
+    #[error("is {0}, not a single value")]
+    NotScalar(&'static str),
+    /// The value is filled in later, by Flux or Helm.
+    #[error("is filled in by a template ({0})")]
+    Templated(String),
+    /// The value or something around it has an anchor that an alias uses.
+    #[error("is inside a value that is used elsewhere too, through a YAML anchor")]
+    Shared,
+    /// The path goes through `*alias`.
+    #[error("is written elsewhere: an alias stands on the way to it")]
+    ThroughAlias,
+    /// The key comes from `<<` only.
+    #[error("is written elsewhere: it comes from a merge key (<<)")]
+    Inherited,
+    /// An explicit tag stands on the value or around it.
+    #[error("has an explicit YAML tag on it or around it")]
+    Tagged,
+    /// `|` or `>`.
+    #[error("is a block scalar (| or >)")]
+    BlockScalar,
+    /// `? key`, or an anchor or tag on a key where a line would have to be added.
+    #[error("cannot be added here: a key has an unusual form (?, an anchor or a tag)")]
+    KeyForm,
+}
+
+fn list(before: &str, names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("{before}{}", names.join(", ")) }
+}
+
+impl FieldError {
+    /// The stable name of the reason.
     #[must_use]
-    pub fn place(&self) -> Place {
-        match self {
-            Self::Unreadable(error) => error.place,
-            Self::NotFound { place, .. }
-            | Self::Templated { place, .. }
-            | Self::Anchored { place, .. }
-            | Self::Uneditable { place, .. } => *place,
-            Self::NoDocument(_) | Self::Unverified(_) => Place { line: 1, column: 1 },
+    pub fn code(&self) -> Code {
+        match self.kind {
+            FieldErrorKind::NoDocument(_) | FieldErrorKind::NoKey { .. } | FieldErrorKind::NoItem { .. } => {
+                Code::FieldNotFound
+            }
+            FieldErrorKind::DuplicateKey(_) => Code::ManifestUnreadable,
+            FieldErrorKind::Templated(_) => Code::FieldTemplated,
+            FieldErrorKind::Shared | FieldErrorKind::ThroughAlias | FieldErrorKind::Inherited => {
+                Code::FieldAnchored
+            }
+            FieldErrorKind::ManyItems { .. }
+            | FieldErrorKind::KeyType(_)
+            | FieldErrorKind::WrongParent { .. }
+            | FieldErrorKind::NotScalar(_)
+            | FieldErrorKind::Tagged
+            | FieldErrorKind::BlockScalar
+            | FieldErrorKind::KeyForm => Code::FieldUneditable,
         }
     }
 
-    /// As a problem of the file, which the caller names.
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.kind {
+            FieldErrorKind::NoDocument(_) => "Read the file again; it has changed.",
+            FieldErrorKind::NoKey { .. } => {
+                "Add the field to the manifest once by hand, or correct the path."
+            }
+            FieldErrorKind::NoItem { .. } => "Correct the name in the config or in the manifest.",
+            FieldErrorKind::ManyItems { .. } => "Give the items different names, or select by another key.",
+            FieldErrorKind::DuplicateKey(_) => {
+                "Remove one of the two; which one counts depends on the reader."
+            }
+            FieldErrorKind::KeyType(_) => "Put the key in quotes in the manifest.",
+            FieldErrorKind::WrongParent { .. } | FieldErrorKind::NotScalar(_) => {
+                "Correct the path; use [key=value] to choose an item of a list."
+            }
+            FieldErrorKind::Templated(_) => {
+                "Point a setting at the place where the variable gets its value, or write the value here."
+            }
+            FieldErrorKind::Shared | FieldErrorKind::ThroughAlias | FieldErrorKind::Inherited => {
+                "Write the value out at this place, without anchor, alias or merge key."
+            }
+            FieldErrorKind::Tagged => "Remove the tag; put a text in quotes instead.",
+            FieldErrorKind::BlockScalar => "Write the value on one line, in quotes if need be.",
+            FieldErrorKind::KeyForm => {
+                "Write the keys in the usual form (key: value), or add the field by hand."
+            }
+        }
+    }
+
+    /// The problem as answers show it; the caller adds the file.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let (code, hint) = match self {
-            Self::Unreadable(_) => (Code::ManifestUnreadable, "repair the file, then try again"),
-            Self::NoDocument(_) => (Code::Internal, "this is a defect; please report it"),
-            Self::NotFound { .. } => (
-                Code::FieldNotFound,
-                "compare volume_name, node_label_key and settings in the config with the manifest",
-            ),
-            Self::Templated { .. } => (
-                Code::FieldTemplated,
-                "write the value itself into the manifest, or configure a setting for the place where the template takes it from",
-            ),
-            Self::Anchored { .. } => (
-                Code::FieldAnchored,
-                "write the value out where it is used, without anchor, alias or merge key",
-            ),
-            Self::Uneditable { .. } => {
-                (Code::FieldUneditable, "write the value as a plain or quoted text on one line")
-            }
-            Self::Unverified(_) => (
-                Code::EditUnverified,
-                "nothing was changed; simplify the YAML around the field, and please report the file",
-            ),
-        };
-        Problem::new(code, self.to_string(), hint)
+        Problem { place: Some(self.place), ..Problem::new(self.code(), self.to_string(), self.hint()) }
     }
 }

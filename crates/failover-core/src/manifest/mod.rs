@@ -1,14 +1,14 @@
-//! Reading and editing one field of a manifest, to the byte.
+//! The text of manifests: read a field, change it byte by byte, prove the change.
 
-mod change;
-mod error;
 mod scalar;
-mod locate;
-mod splice;
-mod verify;
+mod error;
+mod anchors;
+mod find;
+mod insert;
 mod edit;
+mod verify;
 
-pub use change::Change;
-pub use edit::{Edited, Field, edit, read};
-pub use error::EditError;
-pub use splice::{Splice, SpliceKind};
+pub use edit::{Change, EditError, Edited, Splice, SpliceKind, edit};
+pub use error::{FieldError, FieldErrorKind};
+pub use find::{Field, read};
+pub use scalar::Scalar;
