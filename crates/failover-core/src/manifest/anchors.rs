@@ -56,6 +56,9 @@ impl<'a> Anchors<'a> {
         if let Some((again, _)) = fitting.next() {
             return Err((again, FieldErrorKind::DuplicateKey(name.to_owned())));
         }
+        if self.resolve(key).tagged {
+            return Err((key, FieldErrorKind::Tagged));
+        }
         if let Some(style) = self.resolve(key).style() {
             let read = scalar::read(name, style);
             let is_name = matches!(&read, Scalar::Value(value @ (Value::String(_) | Value::Int(_)))

@@ -162,11 +162,8 @@ pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
         let template = body.contains("{{");
         EditError::Unreadable { message, place, template }
     };
-    if let Some(place) = lone_carriage_return(body) {
-        return Err(unreadable(
-            "it has line breaks that are a carriage return alone".to_owned(),
-            Some(place),
-        ));
+    if let Some((message, place)) = foreign_character(body) {
+        return Err(unreadable(message.to_owned(), Some(place)));
     }
     let documents = yaml::parse(body).map_err(|error| unreadable(error.message, Some(error.place)))?;
     let old = verify::values(&documents, body).map_err(|(message, place)| unreadable(message, place))?;
@@ -184,6 +181,7 @@ pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
             Found::Value(slot) => {
                 slot.editable.clone()?;
                 placed.push((replace(body, &slot, change)?, &change.path));
+                made.push((change, SpliceKind::Replace));
             }
             Found::Gap(gap) => {
                 let allowed = match change.insert {
@@ -196,9 +194,9 @@ pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
                 }
                 gap.editable.clone()?;
                 additions.add(gap, change);
+                made.push((change, SpliceKind::Insert));
             }
         }
-        made.push(change);
     }
     additions.place(body, &documents, &mut placed)?;
     let splices = in_order(placed)?;
@@ -227,12 +225,18 @@ fn in_order(mut placed: Vec<(Splice, &FieldPath)>) -> Result<Vec<Splice>, EditEr
     Ok(placed.into_iter().map(|(splice, _)| splice).collect())
 }
 
-/// The YAML readers of today take a carriage return alone for a line break, other tools do not.
-fn lone_carriage_return(text: &str) -> Option<Place> {
-    let at = text.match_indices('\r').map(|(at, _)| at).find(|at| !text[at + 1..].starts_with('\n'))?;
+/// The first character on which YAML readers part ways: a carriage return alone, which only some take for a line
+/// break, or a control character, at which the reader that proves the edit may even stop.
+fn foreign_character(text: &str) -> Option<(&'static str, Place)> {
+    let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let (at, message) = text.char_indices().find_map(|(at, c)| match c {
+        '\r' if !text[at + 1..].starts_with('\n') => Some((at, "a line ends in a carriage return alone")),
+        c if control(c) => Some((at, "it has a control character")),
+        _ => None,
+    })?;
     let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[..at].matches('\n').count() + 1;
-    Some(Place { line, column: text[line_start..at].chars().count() + 1 })
+    Some((message, Place { line, column: text[line_start..at].chars().count() + 1 }))
 }
 
 /// Whether `change` is among those `before` already; a different value for the same field, or for a part of

@@ -77,9 +77,12 @@ pub enum FieldErrorKind {
     /// The key comes from `<<` only.
     #[error("is written elsewhere: it comes from a merge key (<<)")]
     Inherited,
-    /// An explicit tag stands on the value or around it.
+    /// An explicit tag stands on the value, on a key or around them.
     #[error("has an explicit YAML tag on it or around it")]
     Tagged,
+    /// The path selects an item by the value of this very field.
+    #[error("is what its list item is selected by; changed, it would not be found again")]
+    SelectsItem,
     /// `|` or `>`.
     #[error("is a block scalar (| or >)")]
     BlockScalar,
@@ -110,6 +113,7 @@ impl FieldError {
             | FieldErrorKind::WrongParent { .. }
             | FieldErrorKind::NotScalar(_)
             | FieldErrorKind::Tagged
+            | FieldErrorKind::SelectsItem
             | FieldErrorKind::BlockScalar
             | FieldErrorKind::KeyForm => Code::FieldUneditable,
         }
@@ -139,6 +143,7 @@ impl FieldError {
                 "Write the value out at this place, without anchor, alias or merge key."
             }
             FieldErrorKind::Tagged => "Remove the tag; put a text in quotes instead.",
+            FieldErrorKind::SelectsItem => "Select the item by another key.",
             FieldErrorKind::BlockScalar => "Write the value on one line, in quotes if need be.",
             FieldErrorKind::KeyForm => {
                 "Write the keys in the usual form (key: value), or add the field by hand."

@@ -226,6 +226,11 @@ fn slot<'a>(anchors: &Anchors<'a>, mut at: Step<'a>, path: &FieldPath) -> Result
     if own.is_some() {
         at.note(anchors);
     }
+    if let [.., Segment::Item { key, .. }, Segment::Key(name)] = path.segments()
+        && key == name
+    {
+        at.barrier.get_or_insert((at.node, FieldErrorKind::SelectsItem));
+    }
     if matches!(own, Some(ScalarStyle::Literal | ScalarStyle::Folded)) {
         at.barrier.get_or_insert((at.node, FieldErrorKind::BlockScalar));
     }

@@ -167,6 +167,10 @@ impl Addition<'_> {
     }
 
     fn before_first_line(&self, text: &str, first: &Node, step: usize) -> Option<(Range<usize>, String)> {
+        // An explicit key's question mark can stand on a line of its own.
+        if self.gap.parent.span.start != first.span.start {
+            return None;
+        }
         let line = line_start(text, first.span.start);
         let before = &text[line..first.span.start];
         let indent = " ".repeat(key_column(before)?);

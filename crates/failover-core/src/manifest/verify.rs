@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use yaml_serde::Value as Tree;
 
-use super::edit::{Change, Splice};
+use super::edit::{Change, Splice, SpliceKind};
 use super::find::{Found, Slot, find};
 use super::scalar::Scalar;
 use crate::field::{Segment, Value};
@@ -86,7 +86,7 @@ pub(super) fn verify(
     new_text: &str,
     splices: &[Splice],
     changes: &[Change],
-    made: &[&Change],
+    made: &[(&Change, SpliceKind)],
 ) -> Result<(), String> {
     if !is_spliced(old_text, new_text, splices) {
         return Err("bytes outside the changed places differ".to_owned());
@@ -94,7 +94,7 @@ pub(super) fn verify(
     let documents = yaml::parse(new_text).map_err(|error| format!("the result is not readable: {error}"))?;
     let new = values(&documents, new_text)
         .map_err(|(message, _)| format!("the result is not readable: {message}"))?;
-    for change in made {
+    for (change, _) in made {
         let tree = old.get_mut(change.document);
         if tree.is_none_or(|tree| !set(tree, change.path.segments(), &change.value)) {
             return Err(format!("a second reader does not find the field {}", change.path));
@@ -107,7 +107,8 @@ pub(super) fn verify(
     for change in changes {
         let fits = match find(&documents, change.document, &change.path) {
             Ok(Found::Value(slot)) if slot.value == Scalar::Value(change.value.clone()) => {
-                !made.contains(&change) || is_read_by_api(&slot, new_text, &change.value)
+                let kind = made.iter().find(|(other, _)| *other == change).map(|(_, kind)| *kind);
+                kind.is_none_or(|kind| is_read_by_api(&slot, new_text, &change.value, kind))
             }
             Ok(Found::Value(_) | Found::Gap(_)) | Err(_) => false,
         };
@@ -198,12 +199,14 @@ fn is_text(tree: &Tree, text: &str) -> bool {
     }
 }
 
-/// Whether a third reader, with the API server's rules, takes the bytes of key and value for a key and the value.
-fn is_read_by_api(slot: &Slot<'_>, text: &str, value: &Value) -> bool {
+/// Whether a third reader, with the API server's rules, takes the written bytes for the value, and those of an
+/// added key for a key.
+fn is_read_by_api(slot: &Slot<'_>, text: &str, value: &Value, kind: SpliceKind) -> bool {
     let read = |node: &Node| text.get(node.span.clone()).and_then(|written| api_read(written, slot.flow));
-    // An alias as the key was there before; this reader would not know its anchor.
-    let is_key = matches!(slot.key.value, NodeValue::Alias(_))
-        || matches!(read(slot.key), Some(Read::String(_) | Read::Int(_)));
+    let is_key = match kind {
+        SpliceKind::Replace => true,
+        SpliceKind::Insert => matches!(read(slot.key), Some(Read::String(_))),
+    };
     let is_value = match (read(slot.node), value) {
         (Some(Read::String(read)), Value::String(wanted)) => read == *wanted,
         (Some(Read::Bool(read)), Value::Bool(wanted)) => read == *wanted,
@@ -272,7 +275,6 @@ impl Visitor<'_> for ReadVisitor {
 mod tests {
     use super::*;
     use crate::field::{FieldPath, Insert};
-    use crate::manifest::SpliceKind;
 
     /// Whether `new` passes as `old` with the field `a` set to `value`.
     fn proves(old: &str, new: &str, range: std::ops::Range<usize>, replacement: &str, value: Value) -> bool {
@@ -280,9 +282,10 @@ mod tests {
         let change = Change { document: 0, path, value, insert: Insert::LastKey };
         let place = Place { line: 1, column: 1 };
         let replacement = replacement.to_owned();
-        let splice = Splice { range, replacement, kind: SpliceKind::Replace, place };
+        let kind = if range.is_empty() { SpliceKind::Insert } else { SpliceKind::Replace };
+        let splice = Splice { range, replacement, kind, place };
         let tree = values(&yaml::parse(old).unwrap(), old).unwrap();
-        verify(old, tree, new, &[splice], std::slice::from_ref(&change), &[&change]).is_ok()
+        verify(old, tree, new, &[splice], std::slice::from_ref(&change), &[(&change, kind)]).is_ok()
     }
 
     fn text(text: &str) -> Value {

@@ -76,9 +76,15 @@ fn forms() -> Vec<Case> {
         form("a: 1\n", "a").doc(1).with(Code::FieldNotFound),
         form("l:\n- name: d\n  v: 1\n- name: d\n  v: 2\n", "l.[name=d].v"),
         form("l:\n- name: d\n- name: 'd'\n", "l.[name=d].v"),
+        form("l:\n- name: d\n", "l.[name=d].name"),
+        form("l: [{name: d, v: 1}]\n", "l.[name=d].name"),
+        form("!!str a: old\n", "a"),
+        form("! a: old\n", "a"),
         // A line cannot be put next to these keys.
         form("s:\n  ? a\n  : 1\n", "s.q"),
         form("? a\n: b: 1\n", "a.q"),
+        form("s:\n  ?\n    a\n  : 1\n", "s.q"),
+        form("?\n  a\n: 1\n", "q"),
         form("? a\n", "a"),
         form("? a\n", "a.q"),
         form("? a\n:\n", "a"),
@@ -163,6 +169,10 @@ fn unreadable() -> Vec<Case> {
         broken("a: ]\n"),
         broken("a: 1\n}\n"),
         broken("a: \u{1}\n"),
+        broken("a: x # \0\nb: 1\n"),
+        broken("a: x\n\0b: 1\n"),
+        broken("a: \"\u{7f}\"\n"),
+        broken("b: x # \u{9b}\na: 1\n"),
         broken("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n"),
     ]
 }
