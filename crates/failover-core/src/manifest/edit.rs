@@ -1,52 +1,16 @@
 //! Changes the values of fields in a text, byte by byte, and lets nothing out that is not proven.
 
-use std::ops::Range;
-
+use super::change::{Change, Splice, SpliceKind};
 use super::error::{FieldError, FieldErrorKind};
 use super::find::{Found, Slot, find};
-use super::insert::Additions;
+use super::insert::{Additions, behind_key};
 use super::scalar::{self, Context, Scalar};
 use super::verify;
 use crate::code::{Code, Problem};
-use crate::field::{FieldPath, Insert, Value};
+use crate::field::{FieldPath, Insert};
 use crate::yaml::{self, Place, ScalarStyle};
 
 const BOM: &str = "\u{feff}";
-
-/// One field and the value that it must have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The document in the file, from 0; empty documents count.
-    pub document: usize,
-    /// The field.
-    pub path: FieldPath,
-    /// Its new value.
-    pub value: Value,
-    /// Which missing keys may be added.
-    pub insert: Insert,
-}
-
-/// What happens to the bytes of a splice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpliceKind {
-    /// A value that was there gets another one.
-    Replace,
-    /// Keys that were missing are added.
-    Insert,
-}
-
-/// A range of the old text and what stands there in the new one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Splice {
-    /// Bytes of the old text; empty where only something is added.
-    pub range: Range<usize>,
-    /// What they become.
-    pub replacement: String,
-    /// Replaced or added.
-    pub kind: SpliceKind,
-    /// Where in the old text: the value, or the mapping that gets a key.
-    pub place: Place,
-}
 
 /// A text with its changes made and proven; only [`edit`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,24 +235,6 @@ fn replace(text: &str, slot: &Slot<'_>, change: &Change) -> Result<Splice, Field
         (node.span.clone(), written)
     };
     Ok(Splice { range, replacement, kind: SpliceKind::Replace, place: node.place })
-}
-
-/// Where a value that is left empty can be written, and what must stand before it; `None` after `? key`.
-pub(super) fn behind_key(
-    text: &str,
-    key: &yaml::Node,
-    empty: &yaml::Node,
-    flow: bool,
-) -> Option<(usize, &'static str)> {
-    if empty.anchor.is_some() {
-        return Some((empty.span.start, " "));
-    }
-    let rest = &text[key.span.end..];
-    let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    if rest[gap..].starts_with(':') {
-        return Some((key.span.end + gap + 1, " "));
-    }
-    (flow && rest.trim_start().starts_with([',', '}'])).then_some((key.span.end, ": "))
 }
 
 fn apply(text: &str, splices: &[Splice]) -> String {

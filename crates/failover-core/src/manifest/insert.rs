@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::edit::{Change, Splice, SpliceKind, behind_key};
+use super::change::{Change, Splice, SpliceKind};
 use super::error::{FieldError, FieldErrorKind};
 use super::find::Gap;
 use super::scalar::{self, Context};
@@ -260,4 +260,17 @@ fn indentation(root: &Node) -> usize {
         }
     });
     step.unwrap_or(2)
+}
+
+/// Where a value that is left empty can be written, and what must stand before it; `None` after `? key`.
+pub(super) fn behind_key(text: &str, key: &Node, empty: &Node, flow: bool) -> Option<(usize, &'static str)> {
+    if empty.anchor.is_some() {
+        return Some((empty.span.start, " "));
+    }
+    let rest = &text[key.span.end..];
+    let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    if rest[gap..].starts_with(':') {
+        return Some((key.span.end + gap + 1, " "));
+    }
+    (flow && rest.trim_start().starts_with([',', '}'])).then_some((key.span.end, ": "))
 }

@@ -4,11 +4,13 @@ mod scalar;
 mod error;
 mod anchors;
 mod find;
+mod change;
 mod insert;
-mod edit;
 mod verify;
+mod edit;
 
-pub use edit::{Change, EditError, Edited, Splice, SpliceKind, edit};
+pub use change::{Change, Splice, SpliceKind};
+pub use edit::{EditError, Edited, edit};
 pub use error::{FieldError, FieldErrorKind};
 pub use find::{Field, read};
 pub use scalar::Scalar;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use yaml_serde::Value as Tree;
 
-use super::edit::{Change, Splice, SpliceKind};
+use super::change::{Change, Splice, SpliceKind};
 use super::find::{Found, Slot, find};
 use super::scalar::Scalar;
 use crate::field::{Segment, Value};
