@@ -266,3 +266,56 @@ fn describe(node: &Node) -> &'static str {
         NodeValue::Alias(_) => "an alias",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::Value;
+    use crate::yaml;
+
+    fn field(text: &str, path: &str) -> Result<Field, FieldError> {
+        read(&yaml::parse(text).unwrap(), 0, &FieldPath::parse(path).unwrap())
+    }
+
+    fn value(text: &str, path: &str) -> (Scalar, Option<FieldErrorKind>) {
+        match field(text, path) {
+            Ok(Field::Present { value, editable, .. }) => (value, editable.err().map(|error| error.kind)),
+            other => panic!("{text:?} {path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_field_is_read_also_where_it_must_not_be_changed() {
+        let text = |text: &str| Scalar::Value(Value::String(text.into()));
+        let shared =
+            "base: &b {claim: pvc-a}\nall:\n  <<: *b\none: *b\nlist:\n- name: &n d\n- *b\nname: *n\n";
+        assert_eq!(value(shared, "base.claim"), (text("pvc-a"), Some(FieldErrorKind::Shared)));
+        assert_eq!(value(shared, "all.claim"), (text("pvc-a"), Some(FieldErrorKind::Inherited)));
+        assert_eq!(value(shared, "one.claim"), (text("pvc-a"), Some(FieldErrorKind::ThroughAlias)));
+        assert_eq!(value(shared, "name"), (text("d"), None));
+        assert_eq!(value("a: yes\n", "a"), (Scalar::Value(Value::Bool(true)), None));
+        assert_eq!(value("a: 1.5\n", "a"), (Scalar::Other("1.5".into()), None));
+        assert_eq!(value("a:\n", "a"), (Scalar::Null, None));
+        assert_eq!(value("a: |\n  x\n", "a"), (text("x\n"), Some(FieldErrorKind::BlockScalar)));
+        assert_eq!(value("a: !!str 5\n", "a"), (Scalar::Other("5".into()), Some(FieldErrorKind::Tagged)));
+        assert_eq!(value("a: ${X}\n", "a"), (text("${X}"), Some(FieldErrorKind::Templated("${X}".into()))));
+    }
+
+    #[test]
+    fn an_absent_field_says_how_much_of_its_path_is_missing() {
+        for (text, path, line, missing) in [
+            ("spec:\n  a: 1\n", "spec.b", 2, 1),
+            ("spec:\n  a: 1\n", "spec.nodeSelector.role", 2, 2),
+            ("spec:\n", "spec.nodeSelector.role", 1, 2),
+            ("a: 1\n", "spec.template.spec.x", 1, 4),
+        ] {
+            match field(text, path) {
+                Ok(Field::Absent { place, missing: keys, editable: Ok(()) }) => {
+                    assert_eq!((place.line, keys), (line, missing), "{text:?} {path}");
+                }
+                other => panic!("{text:?} {path}: {other:?}"),
+            }
+        }
+        assert!(field("a: 1\n", "list.[name=d].x").is_err());
+    }
+}

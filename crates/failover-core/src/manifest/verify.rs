@@ -311,6 +311,8 @@ mod tests {
             let quoted = format!("\"{bare}\"");
             assert!(proves("a: x\n", &format!("a: {quoted}\n"), 3..4, &quoted, text(bare)), "{bare}");
         }
+        // Readers differ about odd capitals; one of the two in doubt is enough to refuse.
+        assert!(!proves("a: x\n", "a: tRuE\n", 3..4, "tRuE", text("tRuE")));
         assert!(!proves("a: x\n", "a: \"5\"\n", 3..4, "\"5\"", Value::Int(5)));
         assert!(!proves("a: x\n", "a: 5\n", 3..4, "5", text("5")));
         assert!(!proves("b: 1\n", "on: 1\nb: 1\n", 0..0, "on: 1\n", Value::Int(1)));
