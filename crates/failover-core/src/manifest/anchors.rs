@@ -1,16 +1,16 @@
 //! Looks entries and list items up in mappings, through aliases and merge keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::error::FieldErrorKind;
 use super::scalar::{self, Scalar};
 use crate::field::{Segment, Value};
 use crate::name::nearest;
-use crate::yaml::{Node, NodeValue, ScalarStyle};
+use crate::yaml::{self, Node, NodeValue, ScalarStyle};
 
 /// The anchors of a document and which of them are used.
 pub(super) struct Anchors<'a> {
-    nodes: HashMap<usize, &'a Node>,
+    nodes: yaml::Anchors<'a>,
     aliased: HashSet<usize>,
 }
 
@@ -19,11 +19,8 @@ type Entry<'a> = (&'a Node, &'a Node);
 
 impl<'a> Anchors<'a> {
     pub(super) fn of(root: &'a Node) -> Self {
-        let mut anchors = Self { nodes: HashMap::new(), aliased: HashSet::new() };
+        let mut anchors = Self { nodes: yaml::Anchors::of(root), aliased: HashSet::new() };
         root.walk(&mut |node| {
-            if let Some(anchor) = node.anchor {
-                anchors.nodes.insert(anchor, node);
-            }
             if let NodeValue::Alias(target) = node.value {
                 anchors.aliased.insert(target);
             }
@@ -33,10 +30,7 @@ impl<'a> Anchors<'a> {
 
     /// The node that an alias stands for; any other node itself.
     pub(super) fn resolve(&self, node: &'a Node) -> &'a Node {
-        match node.value {
-            NodeValue::Alias(target) => self.nodes.get(&target).copied().unwrap_or(node),
-            NodeValue::Scalar { .. } | NodeValue::Mapping { .. } | NodeValue::Sequence { .. } => node,
-        }
+        self.nodes.resolve(node)
     }
 
     /// Whether an alias of the document stands for `node`.
