@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
@@ -20,86 +20,58 @@ use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use crate::clock;
 
-/// `POST /api/failover/{service}/promote`
-pub(super) async fn promote(
-    state: State<AppState>,
-    service: ServiceParameter,
-    query: RawQuery,
-    peer: ConnectInfo<SocketAddr>,
+/// What a handler is told of a request that names a service.
+#[derive(Debug)]
+pub(super) struct ServiceRequest {
+    service: String,
+    query: String,
+    peer: SocketAddr,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Answer> {
-    move_to(Role::Backup, state, service, query, peer, headers, body).await
 }
 
-/// `POST /api/failover/{service}/demote`
-pub(super) async fn demote(
-    state: State<AppState>,
-    service: ServiceParameter,
-    query: RawQuery,
-    peer: ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Answer> {
-    move_to(Role::Primary, state, service, query, peer, headers, body).await
+impl FromRequest<AppState> for ServiceRequest {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let service = ServiceParameter::from_request_parts(&mut parts, state).await;
+        let ServiceParameter(service) = service.map_err(IntoResponse::into_response)?;
+        let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, state).await;
+        let ConnectInfo(peer) = peer.map_err(IntoResponse::into_response)?;
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { service, query, peer, headers: parts.headers, body })
+    }
 }
 
-/// `GET /api/failover/{service}/promote?dry-run=true`
-pub(super) async fn show_promote(
-    state: State<AppState>,
-    service: ServiceParameter,
-    query: RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Answer> {
-    show(Role::Backup, state, service, query, headers).await
-}
-
-/// `GET /api/failover/{service}/demote?dry-run=true`
-pub(super) async fn show_demote(
-    state: State<AppState>,
-    service: ServiceParameter,
-    query: RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Answer> {
-    show(Role::Primary, state, service, query, headers).await
-}
-
-async fn move_to(
+/// `POST …/promote` and `…/demote`
+pub(super) async fn carry_out(
     to: Role,
-    State(state): State<AppState>,
-    ServiceParameter(service): ServiceParameter,
-    RawQuery(query): RawQuery,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
+    state: AppState,
+    request: ServiceRequest,
 ) -> Result<Response, Answer> {
-    let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
+    let body = to_bytes(request.body, MAX_BODY).await.map_err(|_| {
         Answer::problem(
             Code::BodyTooLarge,
             format!("the body has more than {MAX_BODY} bytes or broke off"),
             "send only the options of a move",
         )
     })?;
-    let options = Options::read(query.as_deref().unwrap_or_default(), &headers, &body)
+    let options = Options::read(&request.query, &request.headers, &body)
         .map_err(|problems| Answer::problems(&problems))?;
     let dry_run = options.dry_run;
-    let actor = Actor::new(format!("unauthenticated ({})", peer.ip().to_canonical())).ok();
-    let intent = intent(&state, &service, to, options, actor)?;
+    let actor = Actor::new(format!("unauthenticated ({})", request.peer.ip().to_canonical())).ok();
+    let intent = intent(&state, &request.service, to, options, actor)?;
     if dry_run {
-        return show_plan(&state, &intent, &headers).await;
+        return show_plan(&state, &intent, &request.headers).await;
     }
     let moved = state.pipeline.carry_out(intent).await?;
     Ok(Readable(answer::moved(&moved)).into_response())
 }
 
-async fn show(
-    to: Role,
-    State(state): State<AppState>,
-    ServiceParameter(service): ServiceParameter,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Answer> {
-    let options = Options::read(query.as_deref().unwrap_or_default(), &headers, &[])
+/// `GET …/promote?dry-run=true` and `…/demote?dry-run=true`
+pub(super) async fn show(to: Role, state: AppState, request: ServiceRequest) -> Result<Response, Answer> {
+    let options = Options::read(&request.query, &request.headers, &[])
         .map_err(|problems| Answer::problems(&problems))?;
     if !options.dry_run {
         let hint = "POST to move the service, or GET with ?dry-run=true to see what would change";
@@ -107,8 +79,8 @@ async fn show(
             Answer::problem(Code::MethodNotAllowed, "a GET never moves a service", hint).allowing("POST")
         );
     }
-    let intent = intent(&state, &service, to, options, None)?;
-    show_plan(&state, &intent, &headers).await
+    let intent = intent(&state, &request.service, to, options, None)?;
+    show_plan(&state, &intent, &request.headers).await
 }
 
 fn intent(

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use failover_core::code::Code;
+use failover_core::name::Role;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::moves::ServiceRequest;
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
 use super::{guard, health, moves, request_id, services};
@@ -24,8 +26,8 @@ fn router(state: AppState) -> Router {
     Router::new()
         .route("/api/services", get(services::list))
         .route("/api/failover/{service}/status", get(services::status))
-        .route("/api/failover/{service}/promote", get(moves::show_promote).post(moves::promote))
-        .route("/api/failover/{service}/demote", get(moves::show_demote).post(moves::demote))
+        .route("/api/failover/{service}/promote", moving(Role::Backup))
+        .route("/api/failover/{service}/demote", moving(Role::Primary))
         .route("/api/history", get(services::history))
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
@@ -36,6 +38,13 @@ fn router(state: AppState) -> Router {
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
+}
+
+/// Shown by GET, carried out by POST.
+fn moving(to: Role) -> MethodRouter<AppState> {
+    get(move |State(state): State<AppState>, request: ServiceRequest| moves::show(to, state, request)).post(
+        move |State(state): State<AppState>, request: ServiceRequest| moves::carry_out(to, state, request),
+    )
 }
 
 /// Answers requests until `stop`, then lets those under way finish.

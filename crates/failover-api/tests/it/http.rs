@@ -160,3 +160,23 @@ fn bytes_that_are_no_http_do_no_harm() {
     }
     assert_eq!(server.get("/livez").status, 200);
 }
+
+#[test]
+fn many_requests_leave_no_memory_behind() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let ask = |rounds| {
+        for _ in 0..rounds {
+            server.get("/api/services");
+            server.get("/api/failover/sonarr/promote?dry-run=true");
+            server.post(PROMOTE, "{", &[JSON]);
+        }
+    };
+    ask(50);
+    let before = server.memory();
+    ask(300);
+    let after = server.memory();
+    // Far above what an allocator keeps, far below what a leak of every answer would take.
+    let some = 16 * 1024 * 1024;
+    assert!(after.now < before.now + some && after.peak < before.peak + some, "{before:?} became {after:?}");
+}

@@ -5,8 +5,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::support::git::{Repository, git};
-use crate::support::process::{PATIENCE, run};
-use crate::support::scene::{Scene, manifest, manifest_path, moved};
+use crate::support::process::run;
+use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved};
 
 #[test]
 fn there_and_back_restores_every_byte() {
@@ -309,27 +309,14 @@ fn files_that_cannot_be_edited_are_named_with_line_and_column() {
 fn shutdown_finishes_the_push_that_is_under_way() {
     let scene = Scene::new(&["sonarr"]);
     let mut server = scene.serve();
-    let marks = TempDir::new().unwrap();
-    let (begun, go) = (marks.path().join("begun"), marks.path().join("go"));
-    let hook = format!(
-        "#!/bin/sh\ntouch {}\nwhile [ ! -e {} ]; do sleep 0.05; done\n",
-        begun.display(),
-        go.display()
-    );
-    scene.repository.install_hook("pre-receive", &hook);
-    let url = server.url("/api/failover/sonarr/promote");
-    let caller = std::thread::spawn(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-        agent.post(&url).send_empty().unwrap().body_mut().read_to_string().unwrap()
-    });
-    crate::support::process::poll("the hook runs", PATIENCE, || {
-        begun.exists().then_some(()).ok_or_else(String::new)
-    });
+    let gate = Gate::install(&scene);
+    let caller = ask(&server, "/api/failover/sonarr/promote");
+    gate.wait();
     let mut stop = Command::new("kill");
     run(stop.arg("-TERM").arg(server.id().to_string()));
     server.wait_log("asked to stop", |event| event["message"] == "asked to stop");
-    std::fs::write(go, "").unwrap();
-    let answer: serde_json::Value = serde_json::from_str(&caller.join().unwrap()).unwrap();
+    gate.open();
+    let answer = caller.join().unwrap();
     assert_eq!(answer["commit"], scene.repository.tip().as_str());
     assert!(server.terminate().success());
     assert_eq!(scene.text("sonarr"), moved("sonarr"));

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::support::api::Server;
 use crate::support::git::git;
 use crate::support::process::{PATIENCE, poll, run};
-use crate::support::scene::{Scene, manifest, manifest_path, moved, ready};
+use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved, ready};
 use crate::support::sshd::SshServer;
 
 #[test]
@@ -136,20 +136,6 @@ fn a_remote_that_goes_down_leaves_reads_and_the_patch() {
     assert_eq!(server.get("/api/health").json["status"], "ok");
 }
 
-/// Asks for a move on a thread of its own, patient enough for every deadline of the server.
-fn ask(server: &Server, path: &str) -> std::thread::JoinHandle<serde_json::Value> {
-    let url = server.url(path);
-    std::thread::spawn(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE * 2))
-            .build()
-            .into();
-        let answer = agent.post(&url).send_empty().unwrap().body_mut().read_to_string().unwrap();
-        serde_json::from_str(&answer).unwrap()
-    })
-}
-
 fn wait_for_unknown(server: &Server) {
     server.wait_log("the outcome is unknown", |event| event["outcome"] == "unknown");
 }
@@ -186,31 +172,6 @@ fn a_frozen_remote_hangs_neither_reads_nor_the_process() {
     assert_eq!((again.status, scene.text("sonarr")), (200, manifest("sonarr")), "{}", again.text);
     assert_eq!(scene.repository.commit_count(), 3);
     assert!(server.terminate().success());
-}
-
-/// A pre-receive hook that says that it runs, and holds the push until it is told to go on.
-struct Gate {
-    folder: tempfile::TempDir,
-}
-
-impl Gate {
-    fn install(scene: &Scene) -> Self {
-        let gate = Self { folder: tempfile::TempDir::new().unwrap() };
-        let folder = gate.folder.path().display();
-        let script =
-            format!("#!/bin/sh\ntouch {folder}/begun\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n");
-        scene.repository.install_hook("pre-receive", &script);
-        gate
-    }
-
-    fn wait(&self) {
-        let begun = self.folder.path().join("begun");
-        poll("the hook runs", PATIENCE, || begun.exists().then_some(()).ok_or_else(String::new));
-    }
-
-    fn open(&self) {
-        std::fs::write(self.folder.path().join("go"), "").unwrap();
-    }
 }
 
 #[test]

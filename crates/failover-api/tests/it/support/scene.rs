@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::api::{Reply, Server};
 use super::git::Repository;
+use super::process::{PATIENCE, poll};
 use super::sshd::SshServer;
 
 /// Where the manifest of the service lies.
@@ -100,7 +101,7 @@ impl Scene {
 
 /// Waits until the server has read its repository.
 pub(crate) fn ready(server: Server) -> Server {
-    server.wait_until("/readyz", |reply| reply.status == 200, super::process::PATIENCE);
+    server.wait_until("/readyz", |reply| reply.status == 200, PATIENCE);
     server
 }
 
@@ -143,5 +144,47 @@ impl Reply {
             self.text
         );
         assert!(self.json["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{}", self.text);
+    }
+}
+
+/// Asks for a move on a thread of its own, patient enough for every deadline of the server.
+pub(crate) fn ask(server: &Server, path: &str) -> std::thread::JoinHandle<serde_json::Value> {
+    let url = server.url(path);
+    std::thread::spawn(move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE * 2))
+            .build()
+            .into();
+        let answer = agent.post(&url).send_empty().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&answer).unwrap()
+    })
+}
+
+/// A pre-receive hook that says that it runs, and holds the push until it is told to go on.
+pub(crate) struct Gate {
+    folder: TempDir,
+}
+
+impl Gate {
+    /// Holds the pushes to the scene's repository.
+    pub(crate) fn install(scene: &Scene) -> Self {
+        let gate = Self { folder: TempDir::new().unwrap() };
+        let folder = gate.folder.path().display();
+        let script =
+            format!("#!/bin/sh\ntouch {folder}/begun\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n");
+        scene.repository.install_hook("pre-receive", &script);
+        gate
+    }
+
+    /// Waits until a push is held.
+    pub(crate) fn wait(&self) {
+        let begun = self.folder.path().join("begun");
+        poll("the hook runs", PATIENCE, || begun.exists().then_some(()).ok_or_else(String::new));
+    }
+
+    /// Lets pushes through.
+    pub(crate) fn open(&self) {
+        std::fs::write(self.folder.path().join("go"), "").unwrap();
     }
 }
