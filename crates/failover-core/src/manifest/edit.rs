@@ -100,14 +100,14 @@ impl EditError {
     pub fn problem(&self) -> Problem {
         let hint = match self {
             Self::Unreadable { template: true, .. } => {
-                "The file looks like a template; point the setting at the values that fill it in."
+                "the file looks like a template; point the setting at the values that fill it in"
             }
             Self::Unreadable { .. } => {
-                "Correct the file; kubectl apply --dry-run=client -f shows the same fault."
+                "correct the file; kubectl apply --dry-run=client -f shows the same fault"
             }
             Self::Field(error) => error.hint(),
-            Self::Contradiction { .. } => "Remove one of the two settings.",
-            Self::Unverified { .. } => "Make this change by hand, and please report the manifest.",
+            Self::Contradiction { .. } => "remove one of the two settings",
+            Self::Unverified { .. } => "make this change by hand, and please report the manifest",
         };
         Problem { place: self.place(), ..Problem::new(self.code(), self.to_string(), hint) }
     }

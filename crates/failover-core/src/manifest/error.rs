@@ -123,30 +123,30 @@ impl FieldError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            FieldErrorKind::NoDocument(_) => "Read the file again; it has changed.",
+            FieldErrorKind::NoDocument(_) => "read the file again; it has changed",
             FieldErrorKind::NoKey { .. } => {
-                "Add the field to the manifest once by hand, or correct the path."
+                "add the field to the manifest once by hand, or correct the path"
             }
-            FieldErrorKind::NoItem { .. } => "Correct the name in the config or in the manifest.",
-            FieldErrorKind::ManyItems { .. } => "Give the items different names, or select by another key.",
+            FieldErrorKind::NoItem { .. } => "correct the name in the config or in the manifest",
+            FieldErrorKind::ManyItems { .. } => "give the items different names, or select by another key",
             FieldErrorKind::DuplicateKey(_) => {
-                "Remove one of the two; which one counts depends on the reader."
+                "remove one of the two; which one counts depends on the reader"
             }
-            FieldErrorKind::KeyType(_) => "Put the key in quotes in the manifest.",
+            FieldErrorKind::KeyType(_) => "put the key in quotes in the manifest",
             FieldErrorKind::WrongParent { .. } | FieldErrorKind::NotScalar(_) => {
-                "Correct the path; use [key=value] to choose an item of a list."
+                "correct the path; use [key=value] to choose an item of a list"
             }
             FieldErrorKind::Templated(_) => {
-                "Point a setting at the place where the variable gets its value, or write the value here."
+                "point a setting at the place where the variable gets its value, or write the value here"
             }
             FieldErrorKind::Shared | FieldErrorKind::ThroughAlias | FieldErrorKind::Inherited => {
-                "Write the value out at this place, without anchor, alias or merge key."
+                "write the value out at this place, without anchor, alias or merge key"
             }
-            FieldErrorKind::Tagged => "Remove the tag; put a text in quotes instead.",
-            FieldErrorKind::SelectsItem => "Select the item by another key.",
-            FieldErrorKind::BlockScalar => "Write the value on one line, in quotes if need be.",
+            FieldErrorKind::Tagged => "remove the tag; put a text in quotes instead",
+            FieldErrorKind::SelectsItem => "select the item by another key",
+            FieldErrorKind::BlockScalar => "write the value on one line, in quotes if need be",
             FieldErrorKind::KeyForm => {
-                "Write the keys in the usual form (key: value), or add the field by hand."
+                "write the keys in the usual form (key: value), or add the field by hand"
             }
         }
     }
