@@ -21,18 +21,21 @@ pub enum Check {
     TargetClaim,
     /// The edited file is part of several builds.
     SeveralBuilds,
+    /// A kustomization patches the edited object, and the patch may undo the edit.
+    KustomizePatch,
     /// Files that cannot be read may hide another manifest of the same name.
     UnreadableFiles,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::UnexpectedValue,
         Self::MixedState,
         Self::KeyAdded,
         Self::TargetClaim,
         Self::SeveralBuilds,
+        Self::KustomizePatch,
         Self::UnreadableFiles,
     ];
 
@@ -45,6 +48,7 @@ impl Check {
             Self::KeyAdded => "key-added",
             Self::TargetClaim => "target-claim",
             Self::SeveralBuilds => "several-builds",
+            Self::KustomizePatch => "kustomize-patch",
             Self::UnreadableFiles => "unreadable-files",
         }
     }
@@ -205,6 +209,13 @@ impl Found<'_, '_> {
                 let builds = setting.found.built_from.join(", ");
                 let detail = format!("{path} is built from {builds}; the move reaches each of them");
                 self.add(Check::SeveralBuilds, Verdict::Warn, detail);
+            }
+            for folder in &setting.found.patched_by {
+                let (target, field) = (&setting.setting.target, &setting.setting.field);
+                let detail = format!(
+                    "the kustomization in {folder} patches {target}; if the patch sets {field}, the edit of {path} has no effect"
+                );
+                self.add(Check::KustomizePatch, Verdict::Warn, detail);
             }
             for (hidden, place) in tree.listing.suspects(&setting.setting.target) {
                 let detail = format!(

@@ -123,3 +123,31 @@ fn cycles_and_ways_out_of_the_repository_end() {
     ];
     assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("a/d.yaml#0"));
 }
+
+#[test]
+fn a_patch_is_no_manifest_and_is_told_of() {
+    let kustomization = |patches: &str| format!("namespace: media\nresources: [d.yaml]\n{patches}");
+    for (patches, told) in [
+        ("patches:\n  - path: patch.yaml\n", true),
+        ("patchesStrategicMerge: [patch.yaml]\n", true),
+        (
+            "patches:\n  - target: {kind: Deployment, name: sonarr}\n    patch: |\n      - {op: remove, path: /x}\n",
+            true,
+        ),
+        ("patches:\n  - patch: |\n      kind: Deployment\n      metadata:\n        name: sonarr\n", true),
+        ("patches:\n  - target: {kind: Deployment, name: sonarr-exporter}\n    patch: 'x'\n", false),
+        ("", false),
+    ] {
+        let top = kustomization(patches);
+        let mut files = vec![("a/kustomization.yaml", top.as_str()), ("a/d.yaml", BARE)];
+        if patches.contains("patch.yaml") {
+            files.push(("a/patch.yaml", MEDIA));
+        }
+        let found = listing(&files).find(&target("media", "sonarr")).unwrap();
+        assert_eq!(
+            (found.path.as_str(), found.patched_by.len()),
+            ("a/d.yaml", usize::from(told)),
+            "{patches}"
+        );
+    }
+}

@@ -124,9 +124,7 @@ impl FieldError {
     pub fn hint(&self) -> &'static str {
         match self.kind {
             FieldErrorKind::NoDocument(_) => "read the file again; it has changed",
-            FieldErrorKind::NoKey { .. } => {
-                "add the field to the manifest once by hand, or correct the path"
-            }
+            FieldErrorKind::NoKey { .. } => "add the field to the manifest once by hand, or correct the path",
             FieldErrorKind::NoItem { .. } => "correct the name in the config or in the manifest",
             FieldErrorKind::ManyItems { .. } => "give the items different names, or select by another key",
             FieldErrorKind::DuplicateKey(_) => {

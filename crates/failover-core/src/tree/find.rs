@@ -1,7 +1,7 @@
 //! Finding a manifest by kind, name and namespace, never by its folder.
 
 use super::facts::{DocumentFacts, FileFacts};
-use super::kustomize::Build;
+use super::kustomize::{Build, folder_of};
 use super::listing::Listing;
 use crate::code::{Code, Problem};
 use crate::config::Target;
@@ -19,6 +19,8 @@ pub struct Found {
     pub place: Place,
     /// The outermost kustomizations that build the file; more than one means that an edit reaches each of them.
     pub built_from: Vec<String>,
+    /// The folders of kustomizations on the way that patch the object; a patch can undo an edit.
+    pub patched_by: Vec<String>,
 }
 
 /// The API group that a kind of workload must have, so that a foreign kind of the same name is not taken for it.
@@ -45,7 +47,7 @@ impl Listing {
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
             .documents()
             .filter(|(path, document)| {
-                target.path.as_ref().is_none_or(|within| is_within(path, within))
+                target.path.as_ref().map_or(!self.patches.contains(path), |within| is_within(path, within))
                     && is_kind(document, target)
                     && self.identities(path, document).any(|identity| identity.is(target))
             })
@@ -111,12 +113,35 @@ impl Listing {
             )
             .in_file(path, Some(document.place)));
         }
-        let starts = self.builds.get(path).map(|builds| builds.values().flatten().cloned().collect());
+        let ways =
+            self.builds.get(path).map(|builds| builds.values().collect::<Vec<_>>()).unwrap_or_default();
+        let starts = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
+        let through = ways.iter().flat_map(|way| &way.through);
+        let patched_by = through.filter(|folder| self.patches_target(folder, target)).cloned().collect();
         Ok(Found {
             path: path.clone(),
             document: document.document,
             place: document.place,
-            built_from: starts.unwrap_or_default(),
+            built_from: starts,
+            patched_by,
+        })
+    }
+
+    /// Whether the kustomization in `folder` has a patch for `target`.
+    fn patches_target(&self, folder: &str, target: &Target) -> bool {
+        let here = self.files.iter().find_map(|(path, file)| match &*file.facts {
+            FileFacts::Kustomization(kustomization) if folder_of(path) == folder => Some(kustomization),
+            FileFacts::Kustomization(_) | FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => None,
+        });
+        here.is_some_and(|kustomization| {
+            let is_target = |document: &DocumentFacts| {
+                document.kind == target.kind.as_str() && document.name == target.name.as_str()
+            };
+            let by_file = kustomization.patch_files(folder).any(|path| {
+                let documents = self.documents().filter(|(file, _)| **file == path);
+                documents.into_iter().any(|(_, document)| is_target(document))
+            });
+            by_file || kustomization.patches_inline(target.name.as_str())
         })
     }
 

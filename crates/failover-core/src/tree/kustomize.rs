@@ -20,6 +20,16 @@ pub struct Kustomization {
     name_suffix: String,
     /// `resources`, `bases` and `components`, as written.
     resources: Vec<String>,
+    patches: Vec<Patch>,
+}
+
+/// A change that a kustomization makes to what it builds.
+#[derive(Debug, Clone, PartialEq)]
+enum Patch {
+    /// Written in the kustomization; everything that it says, target and patch.
+    Inline(String),
+    /// A file, as written.
+    File(String),
 }
 
 /// The part of a Flux `Kustomization` that decides identity.
@@ -38,8 +48,17 @@ pub(super) struct Build {
     pub(super) name_suffix: String,
 }
 
-/// For every file that is built: the builds, each with the outermost places that it starts from.
-pub(super) type Builds = BTreeMap<RepoPath, BTreeMap<Build, BTreeSet<String>>>;
+/// The way that a build takes to a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    /// The outermost places that it starts from.
+    pub(super) starts: BTreeSet<String>,
+    /// The folders of all kustomizations on the way.
+    pub(super) through: BTreeSet<String>,
+}
+
+/// For every file that is built: its builds.
+pub(super) type Builds = BTreeMap<RepoPath, BTreeMap<Build, Way>>;
 
 impl Kustomization {
     pub(super) fn read(root: &Node) -> Self {
@@ -55,6 +74,48 @@ impl Kustomization {
             name_prefix: text("namePrefix").unwrap_or_default(),
             name_suffix: text("nameSuffix").unwrap_or_default(),
             resources: list("resources").chain(list("bases")).chain(list("components")).collect(),
+            patches: ["patches", "patchesStrategicMerge", "patchesJson6902", "replacements"]
+                .into_iter()
+                .flat_map(|key| anchors.get(root, key).map(Node::items).unwrap_or_default())
+                .map(|item| Patch::read(item, &anchors))
+                .collect(),
+        }
+    }
+
+    /// The files in `folder`, where this kustomization is, that are patches and so no manifests of their own.
+    pub(super) fn patch_files(&self, folder: &str) -> impl Iterator<Item = RepoPath> {
+        let files = self.patches.iter().filter_map(|patch| match patch {
+            Patch::File(file) => Some(file),
+            Patch::Inline(_) => None,
+        });
+        files.filter_map(move |file| RepoPath::new(resolve(folder, file)?).ok())
+    }
+
+    /// Whether a patch written in this kustomization mentions `name`.
+    pub(super) fn patches_inline(&self, name: &str) -> bool {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        self.patches.iter().any(|patch| match patch {
+            Patch::Inline(text) => text.split(|c| !is_name(c)).any(|word| word == name),
+            Patch::File(_) => false,
+        })
+    }
+}
+
+impl Patch {
+    fn read<'a>(item: &'a Node, anchors: &Anchors<'a>) -> Self {
+        let item = anchors.resolve(item);
+        let path =
+            anchors.get(item, "path").or_else(|| anchors.get(item, "target").is_none().then_some(item));
+        match path.and_then(Node::as_text) {
+            Some(path) if !path.contains('\n') => Self::File(path.to_owned()),
+            _ => {
+                let mut text = String::new();
+                item.walk(&mut |node| {
+                    text.push_str(anchors.resolve(node).as_text().unwrap_or_default());
+                    text.push('\n');
+                });
+                Self::Inline(text)
+            }
         }
     }
 }
@@ -70,7 +131,7 @@ impl FluxBuild {
 }
 
 /// Folder names are relative to the repository's top, without a slash at either end; the top is "".
-fn folder_of(path: &RepoPath) -> &str {
+pub(super) fn folder_of(path: &RepoPath) -> &str {
     path.parent().unwrap_or("")
 }
 
@@ -109,7 +170,7 @@ pub(super) fn follow<'a>(
         inner.extend(kustomization.resources.iter().filter_map(|reference| resolve(folder, reference)));
     }
 
-    let mut walk = Walk { by_folder: &by_folder, files, builds: Builds::new(), visits: 0 };
+    let mut walk = Walk { by_folder: &by_folder, files, builds: Builds::new(), chain: Vec::new(), visits: 0 };
     for folder in by_folder.keys().filter(|folder| !inner.contains(**folder)) {
         walk.folder(folder, &Build::default(), folder, 0);
     }
@@ -124,6 +185,8 @@ struct Walk<'w, 'a> {
     by_folder: &'w BTreeMap<&'a str, &'a Kustomization>,
     files: &'w BTreeSet<&'a RepoPath>,
     builds: Builds,
+    /// The folders of the kustomizations from the outermost to the one being followed.
+    chain: Vec<String>,
     visits: usize,
 }
 
@@ -139,6 +202,7 @@ impl Walk<'_, '_> {
             name_prefix: format!("{}{}", outer.name_prefix, kustomization.name_prefix),
             name_suffix: format!("{}{}", kustomization.name_suffix, outer.name_suffix),
         };
+        self.chain.push(folder.to_owned());
         for reference in &kustomization.resources {
             let Some(target) = resolve(folder, reference) else { continue };
             if self.by_folder.contains_key(target.as_str()) {
@@ -147,6 +211,7 @@ impl Walk<'_, '_> {
                 self.file(&path, &build, start);
             }
         }
+        self.chain.pop();
     }
 
     /// Flux builds a folder without a kustomization as if one listed everything below it.
@@ -196,8 +261,9 @@ impl Walk<'_, '_> {
 
     fn file(&mut self, path: &RepoPath, build: &Build, start: &str) {
         if self.files.contains(path) {
-            let starts = self.builds.entry(path.clone()).or_default().entry(build.clone()).or_default();
-            starts.insert(if start.is_empty() { ".".to_owned() } else { start.to_owned() });
+            let way = self.builds.entry(path.clone()).or_default().entry(build.clone()).or_default();
+            way.starts.insert(if start.is_empty() { ".".to_owned() } else { start.to_owned() });
+            way.through.extend(self.chain.iter().cloned());
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct ListedFile {
 pub struct Listing {
     pub(super) files: BTreeMap<RepoPath, ListedFile>,
     pub(super) builds: Builds,
+    /// Files that kustomizations use as patches.
+    pub(super) patches: BTreeSet<RepoPath>,
 }
 
 impl Listing {
@@ -41,9 +43,13 @@ impl Listing {
                 FileFacts::Unreadable { .. } => {}
             }
         }
+        let patches = kustomizations
+            .iter()
+            .flat_map(|(path, kustomization)| kustomization.patch_files(kustomize::folder_of(path)))
+            .collect();
         let paths: BTreeSet<&RepoPath> = files.keys().collect();
         let builds = kustomize::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
-        Self { files, builds }
+        Self { files, builds, patches }
     }
 
     /// The files whose text a plan for any service of `config` needs.
