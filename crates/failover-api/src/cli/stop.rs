@@ -15,6 +15,14 @@ pub(super) fn stop_signal() -> Result<CancellationToken, String> {
             _ = terminate.recv() => {}
         }
         cancel.cancel();
+        interrupt.recv().await;
+        leave_now();
     });
     Ok(stop)
+}
+
+/// Somebody pressed Ctrl-C twice and does not want to wait for what is under way.
+#[expect(clippy::exit, reason = "that is what was asked for")]
+fn leave_now() -> ! {
+    std::process::exit(130)
 }

@@ -1,6 +1,6 @@
 //! Who may move services. Until callers can prove who they are, only this machine may.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, header};
@@ -29,6 +29,14 @@ pub(super) async fn moves_are_ours(
         )
         .into_response();
     }
+    if !state.allow_unauthenticated && !is_called_by_a_local_name(request.headers()) {
+        return Answer::problem(
+            Code::CrossOrigin,
+            "the Host header names another machine, as when a web page was led to this one by its own name",
+            "call 127.0.0.1, [::1] or localhost",
+        )
+        .into_response();
+    }
     if is_foreign_page(request.headers()) {
         return Answer::problem(
             Code::CrossOrigin,
@@ -38,6 +46,19 @@ pub(super) async fn moves_are_ours(
         .into_response();
     }
     next.run(request).await
+}
+
+/// Whether the caller addressed this machine as such. A page of a name that somebody made resolve to 127.0.0.1
+/// (DNS rebinding) is of our own origin for the browser, but cannot hide that name.
+fn is_called_by_a_local_name(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let host = host.to_str().unwrap_or_default();
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether a browser sent this for a page that is not ours. Programs send neither header.

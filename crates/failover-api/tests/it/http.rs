@@ -105,8 +105,16 @@ fn a_page_of_another_site_cannot_move_services() {
     ] {
         server.post(PROMOTE, "", &headers).assert_problem(403, "cross-origin");
     }
+    // A name that was made to resolve to this machine, so that the browser sees one origin.
+    let rebound = [
+        ("host", "evil.example:8080"),
+        ("origin", "http://evil.example:8080"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    server.post(PROMOTE, "", &rebound).assert_problem(403, "cross-origin");
     assert_eq!(scene.repository.commit_count(), 1);
-    server.post(PROMOTE, "", &[("origin", &own)]).commit();
+    server.post(PROMOTE, "", &[("host", "LOCALHOST:1"), ("sec-fetch-site", "none")]).commit();
+    server.post("/api/failover/sonarr/demote", "", &[("origin", &own)]).commit();
 }
 
 #[test]
