@@ -138,9 +138,7 @@ impl EditError {
             Self::Unreadable { template: true, .. } => {
                 "The file looks like a template; point the setting at the values that fill it in."
             }
-            Self::Unreadable { .. } => {
-                "Correct the file; kubectl apply --dry-run=client -f shows the same fault."
-            }
+            Self::Unreadable { .. } => "Correct the file here; nothing in it is edited until it can be read.",
             Self::Field(error) => error.hint(),
             Self::Contradiction { .. } => "Remove one of the two settings.",
             Self::Unverified { .. } => "Make this change by hand, and please report the manifest.",
