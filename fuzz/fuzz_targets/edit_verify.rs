@@ -10,8 +10,20 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../crates/failover-core/tests/oracle/mod.rs"]
 mod oracle;
 
-const TEXTS: [&str; 12] =
-    ["pvc-b", "yes", "", "1:30", "a: b", "it's", "two\nlines", "\u{2028}ü", "${X}", "0x1", "a,b}", "10.0.0.5"];
+const TEXTS: [&str; 12] = [
+    "pvc-b",
+    "yes",
+    "",
+    "1:30",
+    "a: b",
+    "it's",
+    "two\nlines",
+    "\u{2028}ü",
+    "${X}",
+    "0x1",
+    "a,b}",
+    "10.0.0.5",
+];
 
 fuzz_target!(|input: (u8, u8, u8, u8, &str)| {
     let (which, value, added, document, text) = input;

@@ -102,9 +102,7 @@ impl EditError {
             Self::Unreadable { template: true, .. } => {
                 "the file looks like a template; point the setting at the values that fill it in"
             }
-            Self::Unreadable { .. } => {
-                "correct the file; kubectl apply --dry-run=client -f shows the same fault"
-            }
+            Self::Unreadable { .. } => "correct the file here; nothing in it is edited until it can be read",
             Self::Field(error) => error.hint(),
             Self::Contradiction { .. } => "remove one of the two settings",
             Self::Unverified { .. } => "make this change by hand, and please report the manifest",

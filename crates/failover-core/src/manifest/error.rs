@@ -86,8 +86,8 @@ pub enum FieldErrorKind {
     /// `|` or `>`.
     #[error("is a block scalar (| or >)")]
     BlockScalar,
-    /// `? key`, or an anchor or tag on a key where a line would have to be added.
-    #[error("cannot be added here: a key has an unusual form (?, an anchor or a tag)")]
+    /// `? key`, or an anchor or tag on a key that the new text would have to stand next to.
+    #[error("cannot be written here: a key has an unusual form (?, an anchor or a tag)")]
     KeyForm,
 }
 

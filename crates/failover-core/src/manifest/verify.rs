@@ -94,10 +94,10 @@ pub(super) fn verify(
     let documents = yaml::parse(new_text).map_err(|error| format!("the result is not readable: {error}"))?;
     let new = values(&documents, new_text)
         .map_err(|(message, _)| format!("the result is not readable: {message}"))?;
-    for (change, _) in made {
+    for (change, kind) in made {
         let tree = old.get_mut(change.document);
-        if tree.is_none_or(|tree| !set(tree, change.path.segments(), &change.value)) {
-            return Err(format!("a second reader does not find the field {}", change.path));
+        if tree.is_none_or(|tree| !set(tree, change.path.segments(), &change.value, *kind)) {
+            return Err(format!("a second reader sees something else at the field {}", change.path));
         }
     }
     if old != new {
@@ -139,28 +139,33 @@ fn is_spliced(old: &str, new: &str, splices: &[Splice]) -> bool {
     old.get(from..) == Some(rest)
 }
 
-/// Sets the field in the tree; `false` if the way to it is not there.
-fn set(tree: &mut Tree, path: &[Segment], value: &Value) -> bool {
+/// Sets the field in the tree; `false` if the way to it is not there, or if this reader sees more than a scalar
+/// where one is replaced, or a field where one is added.
+fn set(tree: &mut Tree, path: &[Segment], value: &Value, kind: SpliceKind) -> bool {
     let Some((segment, rest)) = path.split_first() else {
+        let is_scalar = !matches!(tree, Tree::Mapping(_) | Tree::Sequence(_) | Tree::Tagged(_));
         *tree = match value {
             Value::String(text) => Tree::String(text.clone()),
             Value::Bool(value) => Tree::Bool(*value),
             Value::Int(value) => Tree::Number((*value).into()),
         };
-        return true;
+        return is_scalar;
     };
     match segment {
         Segment::Key(name) => {
             // A null stands for a mapping that has no entries yet.
-            if tree.is_null() {
+            if tree.is_null() && kind == SpliceKind::Insert {
                 *tree = Tree::Mapping(yaml_serde::Mapping::new());
             }
             let Tree::Mapping(mapping) = tree else { return false };
-            match mapping.iter_mut().find(|(key, _)| is_text(key, name)) {
-                Some((_, child)) => set(child, rest, value),
-                None => {
+            let known = mapping.iter_mut().find(|(key, _)| is_text(key, name));
+            match (known, kind) {
+                (Some(_), SpliceKind::Insert) if rest.is_empty() => false,
+                (Some((_, child)), _) => set(child, rest, value, kind),
+                (None, SpliceKind::Replace) => false,
+                (None, SpliceKind::Insert) => {
                     let mut child = Tree::Null;
-                    let done = set(&mut child, rest, value);
+                    let done = set(&mut child, rest, value, kind);
                     mapping.insert(Tree::String(name.clone()), child);
                     done
                 }
@@ -170,7 +175,7 @@ fn set(tree: &mut Tree, path: &[Segment], value: &Value) -> bool {
             let Tree::Sequence(items) = tree else { return false };
             let mut fitting = items.iter_mut().filter(|item| has(item, key, wanted));
             match (fitting.next(), fitting.next()) {
-                (Some(item), None) => set(item, rest, value),
+                (Some(item), None) => set(item, rest, value, kind),
                 _ => false,
             }
         }
@@ -301,6 +306,8 @@ mod tests {
         assert!(!proves("a: x\nb: 1\n", "a: z\nb: 2\n", 3..9, "z\nb: 2", text("z")), "a second field");
         assert!(!proves("a: x\n", "a: z\n---\n", 3..5, "z\n---\n", text("z")), "a document more");
         assert!(!proves("a: x\nb: x\n", "a: x\nb: z\n", 8..9, "z", text("z")), "the wrong field");
+        assert!(!proves("a: {b: 1}\n", "a: z\n", 3..9, "z", text("z")), "more than a scalar");
+        assert!(!proves("b: 1\n", "a: z\n", 0..4, "a: z", text("z")), "a field that was not there");
         assert!(!proves("a: x\n", "a: [\n", 3..4, "[", text("[")), "unreadable");
     }
 

@@ -10,6 +10,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(duplicates());
     cases.extend(unreadable());
     cases.extend(hostile());
+    // For the API server the line separator ends a line here, and the value is a mapping.
+    cases.push(no("a: \n  b:\u{2028} ", "a", "new", Code::EditUnverified));
     cases
 }
 
