@@ -14,6 +14,13 @@ use super::porcelain::{PushOutcome, push_outcome};
 use super::ssh::{Master, SshSettings};
 use super::url::RemoteUrl;
 
+/// Which hash names the objects of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectFormat {
+    Sha1,
+    Sha256,
+}
+
 /// A remote repository and how to reach it.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -36,8 +43,17 @@ impl Remote {
     }
 
     /// Makes an empty bare repository in `folder`, which must exist.
-    pub(super) async fn init(&self, folder: &Path, deadline: Instant) -> Result<(), RemoteError> {
-        let init = ["init", "--quiet", "--bare", "--template="].map(OsString::from);
+    pub(super) async fn init(
+        &self,
+        folder: &Path,
+        format: ObjectFormat,
+        deadline: Instant,
+    ) -> Result<(), RemoteError> {
+        let format = match format {
+            ObjectFormat::Sha1 => "--object-format=sha1",
+            ObjectFormat::Sha256 => "--object-format=sha256",
+        };
+        let init = ["init", "--quiet", "--bare", "--template=", format].map(OsString::from);
         self.local([git_dir(folder)].into_iter().chain(init), deadline).await?;
         // Memory-backed and rebuilt on any doubt: no maintenance, no hooks, no syncing.
         for (key, value) in [

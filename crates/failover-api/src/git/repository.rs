@@ -13,7 +13,7 @@ use super::error::RemoteError;
 use super::mirror::Mirror;
 use super::objects::MirrorError;
 use super::porcelain::PushOutcome;
-use super::remote::Remote;
+use super::remote::{ObjectFormat, Remote};
 use super::ssh::SshSettings;
 use super::url::RemoteUrl;
 
@@ -101,11 +101,26 @@ impl Repository {
         branch: &BranchName,
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
+        match self.build(branch, ObjectFormat::Sha1, deadline).await {
+            // The remote says which hash it uses only when it is the other one.
+            Err(error) if error.detail.contains("mismatched algorithms") => {
+                self.build(branch, ObjectFormat::Sha256, deadline).await
+            }
+            built => built,
+        }
+    }
+
+    async fn build(
+        &self,
+        branch: &BranchName,
+        format: ObjectFormat,
+        deadline: Instant,
+    ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
         let folder =
             tempfile::Builder::new().prefix("mirror-").tempdir_in(self.cache.path()).map_err(|error| {
                 RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
             })?;
-        self.remote.init(folder.path(), deadline).await?;
+        self.remote.init(folder.path(), format, deadline).await?;
         self.remote.fetch(folder.path(), branch, deadline).await?;
         let mirror = Arc::new(Mirror::open(folder.path()).map_err(cache_failed)?);
         let tip = mirror.tip(branch).map_err(cache_failed)?;

@@ -250,6 +250,22 @@ fn a_rewound_branch_is_followed_and_what_was_removed_does_not_come_back() {
 }
 
 #[test]
+fn a_repository_of_sha256_objects_is_moved_like_any_other() {
+    let scene = Scene::with(
+        Repository::new_sha256([(manifest_path("sonarr"), manifest("sonarr"))]),
+        &crate::support::scene::config(&["sonarr"]),
+    );
+    let server = scene.serve();
+    let promoted = server.promote("sonarr");
+    assert_eq!(promoted.commit(), scene.repository.tip());
+    assert_eq!(promoted.commit().len(), 64);
+    assert!(promoted.json["revision"].as_str().unwrap().starts_with("main@sha256:"), "{}", promoted.text);
+    server.demote("sonarr").commit();
+    assert_eq!(scene.text("sonarr"), manifest("sonarr"));
+    scene.repository.fsck().unwrap();
+}
+
+#[test]
 fn a_hook_that_refuses_is_quoted_and_nothing_is_committed() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();

@@ -40,6 +40,7 @@ pub(crate) fn git(folder: &Path) -> Command {
 /// A bare repository with the branch `main`, removed when dropped.
 pub(crate) struct Repository {
     folder: TempDir,
+    object_format: &'static str,
 }
 
 /// One person's checkout.
@@ -50,24 +51,28 @@ struct Checkout {
 impl Repository {
     /// One commit that holds these files, given as (path, content).
     pub(crate) fn new<P: AsRef<Path>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (P, B)>) -> Self {
-        Self::filled(|folder| {
-            for (path, content) in files {
-                write(&folder.join(path), content.as_ref());
-            }
-        })
+        Self::filled("sha1", |folder| write_all(folder, files))
+    }
+
+    /// The same in a repository whose objects are named by SHA-256.
+    pub(crate) fn new_sha256<P: AsRef<Path>, B: AsRef<[u8]>>(
+        files: impl IntoIterator<Item = (P, B)>,
+    ) -> Self {
+        Self::filled("sha256", |folder| write_all(folder, files))
     }
 
     /// One commit that holds the files of a folder.
     pub(crate) fn from_folder(source: &Path) -> Self {
-        Self::filled(|folder| {
+        Self::filled("sha1", |folder| {
             run(Command::new("cp").arg("-R").arg(source.join(".")).arg(folder));
         })
     }
 
-    fn filled(fill: impl FnOnce(&Path)) -> Self {
-        let repository = Self { folder: TempDir::new().unwrap() };
+    fn filled(object_format: &'static str, fill: impl FnOnce(&Path)) -> Self {
+        let repository = Self { folder: TempDir::new().unwrap(), object_format };
         let bare = repository.folder.path();
-        run(git(bare).args(["init", "-q", "--bare", "--template=", "-b", BRANCH]));
+        let format = format!("--object-format={object_format}");
+        run(git(bare).args(["init", "-q", "--bare", "--template=", "-b", BRANCH, &format]));
         // The server is stricter than the default: a malformed object does not get in.
         run(git(bare).args(["config", "receive.fsckObjects", "true"]));
         run(git(bare).args(["config", "receive.autogc", "false"]));
@@ -176,7 +181,12 @@ impl Repository {
 
     fn checkout(&self) -> Checkout {
         let folder = TempDir::new().unwrap();
-        run(git(folder.path()).args(["clone", "-q", "--template="]).arg(self.path()).arg("."));
+        // An empty repository does not tell a clone which format it has.
+        run(git(folder.path())
+            .env("GIT_DEFAULT_HASH", self.object_format)
+            .args(["clone", "-q", "--template="])
+            .arg(self.path())
+            .arg("."));
         Checkout { folder }
     }
 
@@ -200,6 +210,12 @@ impl Checkout {
         push.args(["push", "-q"]).args(force.then_some("--force"));
         push.args(["origin", &format!("{what}:refs/heads/{BRANCH}")]);
         push
+    }
+}
+
+fn write_all<P: AsRef<Path>, B: AsRef<[u8]>>(folder: &Path, files: impl IntoIterator<Item = (P, B)>) {
+    for (path, content) in files {
+        write(&folder.join(path), content.as_ref());
     }
 }
 
