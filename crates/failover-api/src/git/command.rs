@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -26,8 +27,23 @@ pub(super) struct Runner {
 pub(super) struct SshEnvironment {
     /// This program, which then becomes ssh: a shell is not needed.
     pub(super) shim: PathBuf,
-    /// The ssh configuration that it uses.
+    /// The file with the configuration that it uses.
     pub(super) config: PathBuf,
+    /// What stands in that file.
+    pub(super) text: Arc<str>,
+}
+
+impl SshEnvironment {
+    /// Writes the configuration where it is missing: temporary folders get cleaned.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
+        if self.config.exists() {
+            return Ok(());
+        }
+        if let Some(folder) = self.config.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&self.config, self.text.as_bytes())
+    }
 }
 
 /// The variable that turns this program into ssh, with the ssh configuration as its value.
@@ -51,6 +67,9 @@ impl Runner {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
+        if let Some(ssh) = &self.ssh {
+            ssh.prepare()?;
+        }
         let mut command = Command::new("git");
         command
             .args(arguments)

@@ -116,8 +116,10 @@ impl Repository {
         format: ObjectFormat,
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
-        let folder =
-            tempfile::Builder::new().prefix("mirror-").tempdir_in(self.cache.path()).map_err(|error| {
+        // Temporary folders get cleaned: ours may be gone.
+        let folder = std::fs::create_dir_all(self.cache.path())
+            .and_then(|()| tempfile::Builder::new().prefix("mirror-").tempdir_in(self.cache.path()))
+            .map_err(|error| {
                 RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
             })?;
         self.remote.init(folder.path(), format, deadline).await?;

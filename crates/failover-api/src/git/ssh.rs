@@ -102,8 +102,9 @@ impl Master {
             tracing::warn!(folder = %folder.display(), "path too long for a shared SSH connection; each command connects anew");
         }
         let config = folder.join("ssh_config");
-        std::fs::write(&config, configuration(settings, socket.as_deref()))?;
-        let environment = SshEnvironment { shim: settings.shim.clone(), config };
+        let text = Arc::from(configuration(settings, socket.as_deref()));
+        let environment = SshEnvironment { shim: settings.shim.clone(), config, text };
+        environment.prepare()?;
         let master = Self { restart: Arc::new(Notify::new()), stop: CancellationToken::new() };
         if let (Some(socket), RemoteUrl::Ssh { destination, port, .. }) = (socket, remote) {
             let watch = Watch {
@@ -140,7 +141,7 @@ impl Watch {
             let started = Instant::now();
             // A socket left behind by a killed master would keep every later connection cold.
             let _ = std::fs::remove_file(&self.socket);
-            match self.command().spawn() {
+            match self.environment.prepare().and_then(|()| self.command().spawn()) {
                 Ok(mut child) => {
                     tokio::select! {
                         status = child.wait() => tracing::debug!(?status, "shared SSH connection ended"),

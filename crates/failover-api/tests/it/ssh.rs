@@ -206,6 +206,35 @@ fn a_hook_that_outlives_the_deadline_leaves_one_commit_and_a_true_answer() {
 }
 
 #[test]
+fn a_cache_that_is_damaged_or_gone_is_made_anew() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let cache = tempfile::TempDir::new().unwrap();
+    let mut arguments = scene.ssh(&sshd);
+    arguments.extend(["--cache-dir".into(), cache.path().join("deep/cache").into()]);
+    let server = ready(Server::start(arguments));
+    server.promote("sonarr").commit();
+    let inside = |folder: std::path::PathBuf, what: &str| {
+        let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        paths.find(|path| path.join(what).exists()).unwrap()
+    };
+    let folder = || inside(cache.path().join("deep/cache"), "lock");
+    let mirror = || inside(folder(), "objects");
+    // Objects lost, the branch emptied, a lock left behind, the folder gone.
+    std::fs::remove_dir_all(mirror().join("objects")).unwrap();
+    server.demote("sonarr").commit();
+    std::fs::write(mirror().join("refs/heads/main"), "").unwrap();
+    server.promote("sonarr").commit();
+    std::fs::write(mirror().join("shallow.lock"), "").unwrap();
+    scene.repository.commit_foreign("README.md", b"hello", "Unrelated");
+    server.demote("sonarr").commit();
+    std::fs::remove_dir_all(folder()).unwrap();
+    server.promote("sonarr").commit();
+    assert_eq!(scene.text("sonarr"), moved("sonarr"));
+    assert_eq!(scene.repository.commit_count(), 7);
+    scene.repository.fsck().unwrap();
+}
+
+#[test]
 fn two_servers_and_a_hundred_opposite_requests_lose_and_repeat_nothing() {
     let (scene, sshd) = (Scene::new(&["radarr", "sonarr"]), SshServer::start_new());
     let servers = [ready(Server::start(scene.ssh(&sshd))), ready(Server::start(scene.ssh(&sshd)))];
