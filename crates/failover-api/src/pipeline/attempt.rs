@@ -9,13 +9,14 @@ use failover_core::history::{self, Event};
 use failover_core::intent::Intent;
 use failover_core::name::{CommitId, IdempotencyKey};
 use failover_core::plan::Plan;
+use jiff::Timestamp;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
-use crate::git::{Mirror, PushOutcome};
+use crate::git::{Mirror, MirrorError, PushOutcome};
 use crate::view::{View, mirror_failed};
 
 /// The longest that a caller waits for a move, in a queue or at the remote.
@@ -143,84 +144,100 @@ impl<'p> Attempt<'p> {
         plan: Box<Plan>,
         failures: &mut u32,
     ) -> Result<Next, MoveError> {
-        let base = plan.base.commit.clone();
-        let commit = match self.commit(mirror, &plan).await {
+        let time = clock::now();
+        let commit = match self.commit(mirror, &plan, time).await {
             Ok(commit) => commit,
-            Err(error) => {
-                self.count_failure(failures, error)?;
-                return Ok(Next::PlanAgain);
-            }
+            Err(error) => return self.try_again(failures, error),
         };
-        let mut pushed = Instant::now();
-        let mut outcome = self.pipeline.repository.push(mirror, &commit, &base, self.deadline).await;
-        let mut doubts = 0;
-        loop {
-            tracing::info!(operation = %self.intent.operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds = millis(pushed), "pushed");
-            match outcome {
-                PushOutcome::Accepted => {
-                    let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
-                    self.pipeline.heard_from_remote();
-                    // The move is done: that the local copy cannot follow is no reason to say otherwise.
-                    let view = self.pipeline.publish(mirror, commit, pushed).await;
-                    let view = view
-                        .inspect_err(|error| tracing::warn!(%error, "the view did not follow the push"))
-                        .ok();
-                    return Ok(Next::Done(Moved::Changed { committed, plan: Some(plan), view }));
-                }
-                PushOutcome::LostRace => return Ok(Next::PlanAgain),
-                PushOutcome::Refused(error) => return Err(MoveError::Remote(error)),
-                PushOutcome::Failed(error) if error.code.is_transient() => {
-                    self.count_failure(failures, MoveError::Remote(error))?;
-                    return Ok(Next::PlanAgain);
-                }
-                PushOutcome::Failed(error) => return Err(MoveError::Remote(error)),
-                PushOutcome::MirrorDamaged(why) => {
-                    let error = mirror_failed(&crate::git::MirrorError::Damaged(why));
-                    self.count_failure(failures, MoveError::Remote(error))?;
-                    return Ok(Next::PlanAgain);
-                }
-                PushOutcome::Unknown(why) => match self.look_for(&commit, &base, &why).await? {
-                    Some(Next::Done(moved)) => return Ok(Next::Done(moved.with_plan(plan))),
-                    Some(Next::PlanAgain) => return Ok(Next::PlanAgain),
-                    // The branch still has our parent, so the first push may land yet. The identical commit has
-                    // one outcome, whichever push of it lands.
-                    None => {
-                        doubts += 1;
-                        if self.pause(doubts).await.is_err() {
-                            return Err(self.in_doubt(&commit, why));
-                        }
-                        pushed = Instant::now();
-                        outcome = match self
-                            .pipeline
-                            .repository
-                            .push(mirror, &commit, &base, self.deadline)
-                            .await
-                        {
-                            PushOutcome::Accepted => PushOutcome::Accepted,
-                            // No other answer to this push says what became of the first one.
-                            other @ (PushOutcome::LostRace
-                            | PushOutcome::Refused(_)
-                            | PushOutcome::Failed(_)
-                            | PushOutcome::MirrorDamaged(_)
-                            | PushOutcome::Unknown(_)) => PushOutcome::Unknown(format!(
-                                "{why}; then {}: {}",
-                                other.as_str(),
-                                other.detail()
-                            )),
-                        };
-                    }
-                },
+        match self.push_once(mirror, &plan, &commit).await {
+            PushOutcome::Accepted => Ok(self.accepted(mirror, plan, commit).await),
+            PushOutcome::LostRace => Ok(Next::PlanAgain),
+            PushOutcome::Failed(error) if error.code.is_transient() => {
+                self.try_again(failures, MoveError::Remote(error))
             }
+            PushOutcome::Refused(error) | PushOutcome::Failed(error) => Err(MoveError::Remote(error)),
+            PushOutcome::MirrorDamaged(why) => {
+                let error = mirror_failed(&MirrorError::Damaged(why));
+                self.try_again(failures, MoveError::Remote(error))
+            }
+            PushOutcome::Unknown(why) => self.settle(plan, commit, time, why).await,
         }
     }
 
-    async fn commit(&self, mirror: &Arc<Mirror>, plan: &Plan) -> Result<CommitId, MoveError> {
+    async fn push_once(&self, mirror: &Mirror, plan: &Plan, commit: &CommitId) -> PushOutcome {
+        let started = Instant::now();
+        let outcome = self.pipeline.repository.push(mirror, commit, &plan.base.commit, self.deadline).await;
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let operation = &self.intent.operation;
+        tracing::info!(%operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "pushed");
+        outcome
+    }
+
+    async fn accepted(&self, mirror: &Arc<Mirror>, plan: Box<Plan>, commit: CommitId) -> Next {
+        let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
+        self.pipeline.heard_from_remote();
+        // The move is done: that the local copy cannot follow is no reason to say otherwise.
+        let view = self.pipeline.publish(mirror, commit, Instant::now()).await;
+        let view = view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok();
+        Next::Done(Moved::Changed { committed, plan: Some(plan), view })
+    }
+
+    /// Finds out what became of a push whose answer was lost. While the branch is where our commit's parent is,
+    /// the push may land yet; then the identical commit is pushed again, which has one outcome whichever lands.
+    async fn settle(
+        &self,
+        plan: Box<Plan>,
+        commit: CommitId,
+        time: Timestamp,
+        mut why: String,
+    ) -> Result<Next, MoveError> {
+        for doubts in 1.. {
+            match self.look_for(&commit, &plan.base.commit, &why).await? {
+                Some(Next::Done(moved)) => return Ok(Next::Done(moved.with_plan(plan))),
+                Some(Next::PlanAgain) => return Ok(Next::PlanAgain),
+                None => {}
+            }
+            if self.pause(doubts).await.is_err() {
+                break;
+            }
+            // The look may have made the mirror anew, without our commit: written again it is the same.
+            let Some(mirror) = self.pipeline.repository.mirror() else { continue };
+            match self.commit(&mirror, &plan, time).await {
+                Ok(again) if again == commit => {}
+                Ok(other) => {
+                    why = format!("{why}; then the same commit became {other}");
+                    continue;
+                }
+                Err(error) => {
+                    why = format!("{why}; then {error}");
+                    continue;
+                }
+            }
+            match self.push_once(&mirror, &plan, &commit).await {
+                PushOutcome::Accepted => return Ok(self.accepted(&mirror, plan, commit).await),
+                // No other answer to this push says what became of the first one.
+                outcome @ (PushOutcome::LostRace
+                | PushOutcome::Refused(_)
+                | PushOutcome::Failed(_)
+                | PushOutcome::MirrorDamaged(_)
+                | PushOutcome::Unknown(_)) => why = format!("{}: {}", outcome.as_str(), outcome.detail()),
+            }
+        }
+        Err(self.in_doubt(&commit, why))
+    }
+
+    async fn commit(
+        &self,
+        mirror: &Arc<Mirror>,
+        plan: &Plan,
+        time: Timestamp,
+    ) -> Result<CommitId, MoveError> {
         let (mirror, author) = (Arc::clone(mirror), self.pipeline.settings.author.clone());
         let (base, files, message) = (plan.base.commit.clone(), plan.files.clone(), plan.message.clone());
         let written = blocking(move || {
             let files: BTreeMap<_, _> =
                 files.iter().map(|file| (&file.path, file.after.as_bytes())).collect();
-            mirror.write_commit(&base, &files, &message, &author, clock::now())
+            mirror.write_commit(&base, &files, &message, &author, time)
         });
         written.await?.map_err(|error| MoveError::Remote(mirror_failed(&error)))
     }
@@ -254,9 +271,10 @@ impl<'p> Attempt<'p> {
         MoveError::OutcomeUnknown { operation: self.intent.operation.clone(), commit: commit.clone(), detail }
     }
 
-    fn count_failure(&self, failures: &mut u32, error: MoveError) -> Result<(), MoveError> {
+    /// Plans again after a failure that left nothing on the branch, unless there were too many.
+    fn try_again(&self, failures: &mut u32, error: MoveError) -> Result<Next, MoveError> {
         *failures += 1;
-        if *failures >= MAX_FAILURES { Err(error) } else { Ok(()) }
+        if *failures >= MAX_FAILURES { Err(error) } else { Ok(Next::PlanAgain) }
     }
 
     /// Waits a random while, longer after each loss; none before the first retry.
@@ -272,10 +290,6 @@ impl<'p> Attempt<'p> {
             Ok(())
         }
     }
-}
-
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 enum Decision {

@@ -192,6 +192,36 @@ fn a_push_whose_connection_dies_in_the_hook_is_found_on_the_branch() {
 }
 
 #[test]
+fn a_push_that_was_lost_with_the_cache_is_made_again_as_the_same_commit() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let cache = tempfile::TempDir::new().unwrap();
+    let mut arguments = scene.ssh(&sshd);
+    arguments.extend(["--cache-dir".into(), cache.path().into()]);
+    let server = ready(Server::start(arguments));
+    let gate = Gate::install(&scene);
+    let caller = ask(&server, "/api/failover/sonarr/promote");
+    gate.wait();
+    sshd.kill_sessions();
+    wait_for_unknown(&server);
+    let folder = only_folder(cache.path());
+    std::fs::remove_dir_all(only_folder(&folder).join("objects")).unwrap();
+    gate.refuse();
+    gate.open();
+    let answer = caller.join().unwrap();
+    assert_eq!(answer["changed"], true, "{answer}");
+    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
+    assert_eq!(scene.repository.commit_count(), 2);
+    scene.repository.fsck().unwrap();
+}
+
+fn only_folder(parent: &std::path::Path) -> std::path::PathBuf {
+    let paths = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path());
+    let folders: Vec<_> = paths.filter(|path| path.is_dir()).collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    folders[0].clone()
+}
+
+#[test]
 fn a_hook_that_outlives_the_deadline_leaves_one_commit_and_a_true_answer() {
     let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
     let server = ready(Server::start(scene.ssh(&sshd)));
@@ -213,12 +243,8 @@ fn a_cache_that_is_damaged_or_gone_is_made_anew() {
     arguments.extend(["--cache-dir".into(), cache.path().join("deep/cache").into()]);
     let server = ready(Server::start(arguments));
     server.promote("sonarr").commit();
-    let inside = |folder: std::path::PathBuf, what: &str| {
-        let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        paths.find(|path| path.join(what).exists()).unwrap()
-    };
-    let folder = || inside(cache.path().join("deep/cache"), "lock");
-    let mirror = || inside(folder(), "objects");
+    let folder = || only_folder(&cache.path().join("deep/cache"));
+    let mirror = || only_folder(&folder());
     // Objects lost, the branch emptied, a lock left behind, the folder gone.
     std::fs::remove_dir_all(mirror().join("objects")).unwrap();
     server.demote("sonarr").commit();

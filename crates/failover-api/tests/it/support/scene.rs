@@ -171,8 +171,9 @@ impl Gate {
     pub(crate) fn install(scene: &Scene) -> Self {
         let gate = Self { folder: TempDir::new().unwrap() };
         let folder = gate.folder.path().display();
-        let script =
-            format!("#!/bin/sh\ntouch {folder}/begun\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n");
+        let script = format!(
+            "#!/bin/sh\ncd {folder}\ntouch begun\nwhile [ ! -e go ]; do\n  if [ -e refuse ]; then rm refuse; exit 1; fi\n  sleep 0.05\ndone\n"
+        );
         scene.repository.install_hook("pre-receive", &script);
         gate
     }
@@ -181,6 +182,13 @@ impl Gate {
     pub(crate) fn wait(&self) {
         let begun = self.folder.path().join("begun");
         poll("the hook runs", PATIENCE, || begun.exists().then_some(()).ok_or_else(String::new));
+    }
+
+    /// Refuses the one push that is held.
+    pub(crate) fn refuse(&self) {
+        let refuse = self.folder.path().join("refuse");
+        std::fs::write(&refuse, "").unwrap();
+        poll("the push is refused", PATIENCE, || if refuse.exists() { Err(String::new()) } else { Ok(()) });
     }
 
     /// Lets pushes through.
