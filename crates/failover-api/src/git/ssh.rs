@@ -1,5 +1,6 @@
 //! The SSH connection: our own OpenSSH configuration, and one master connection that we start, own and watch.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +18,8 @@ use super::url::RemoteUrl;
 /// Unix socket addresses end at 107 bytes, and ssh appends 17 to the name while it starts.
 const MAX_SOCKET_PATH: usize = 88;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How often the key is looked at: Kubernetes itself takes a minute to bring a changed Secret.
+const ROTATION_INTERVAL: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What SSH needs to know.
@@ -113,6 +116,7 @@ impl Master {
                 destination: destination.clone(),
                 port: *port,
                 restart: Arc::clone(&master.restart),
+                files: [settings.key.clone(), settings.known_hosts.clone()],
             };
             let stop = master.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(watch.run()).await });
@@ -132,13 +136,32 @@ struct Watch {
     destination: String,
     port: Option<u16>,
     restart: Arc<Notify>,
+    /// The key and the known hosts: when they change, the connection was made with what no longer holds.
+    files: [PathBuf; 2],
+}
+
+/// Tells one version of a file from the next; `None` when it is not there.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
 }
 
 impl Watch {
+    /// Returns when the key or the known hosts are not what they were.
+    async fn rotated(&self, known: [Stamp; 2]) {
+        let mut ticks = tokio::time::interval(ROTATION_INTERVAL);
+        while self.files.each_ref().map(|path| stamp(path)) == known {
+            ticks.tick().await;
+        }
+    }
+
     async fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
             let started = Instant::now();
+            let files = self.files.each_ref().map(|path| stamp(path));
             // A socket left behind by a killed master would keep every later connection cold.
             let _ = std::fs::remove_file(&self.socket);
             match self.environment.prepare().and_then(|()| self.command().spawn()) {
@@ -148,6 +171,11 @@ impl Watch {
                         () = self.restart.notified() => {
                             let _ = child.kill().await;
                             tracing::debug!("shared SSH connection dropped");
+                            continue;
+                        }
+                        () = self.rotated(files) => {
+                            tracing::info!("the SSH key or the known hosts changed; connecting anew");
+                            let _ = child.kill().await;
                             continue;
                         }
                     }

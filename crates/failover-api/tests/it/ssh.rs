@@ -55,6 +55,26 @@ fn all_commands_share_one_connection_that_is_made_anew_when_it_is_lost() {
 }
 
 #[test]
+fn a_rotated_key_is_picked_up_without_a_restart() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    // As in a mounted Secret: the file is replaced, not written to.
+    let folder = tempfile::TempDir::new().unwrap();
+    let key = folder.path().join("identity");
+    std::fs::copy(sshd.key(), &key).unwrap();
+    let server = ready(Server::start(scene.ssh_with(&sshd.url(scene.repository.path()), &key, &sshd)));
+    server.promote("sonarr").commit();
+    let public = sshd.wrong_key().with_extension("pub");
+    std::fs::copy(public, sshd.file("authorized_keys")).unwrap();
+    std::fs::copy(sshd.wrong_key(), folder.path().join("new")).unwrap();
+    std::fs::rename(folder.path().join("new"), &key).unwrap();
+    server.wait_log("the new key is seen", |event| {
+        event["message"].as_str().is_some_and(|text| text.contains("key or the known hosts changed"))
+    });
+    server.demote("sonarr").commit();
+    assert_eq!(scene.text("sonarr"), manifest("sonarr"));
+}
+
+#[test]
 fn each_reason_not_to_trust_or_be_trusted_has_its_own_code() {
     let scene = Scene::new(&["sonarr"]);
     let mut sshd = SshServer::start_new();
