@@ -7,7 +7,7 @@ use failover_core::code::Code;
 use failover_core::config::Config;
 use failover_core::history::{self, Event};
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision};
-use failover_core::tree::{FileFacts, ListedFile, Listing, Tree};
+use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use tokio::time::Instant;
 
 use crate::git::{Mirror, MirrorError, RemoteError};
@@ -55,7 +55,7 @@ impl Reader {
     ) -> Result<View, MirrorError> {
         let mut facts = HashMap::new();
         let mut files = BTreeMap::new();
-        for (path, blob) in mirror.yaml_files(&commit, root)? {
+        for (path, blob) in mirror.manifest_files(&commit, root)? {
             // What a file says also depends on whether Kustomize takes it for its own.
             let key = (blob.clone(), path.file_name().starts_with(['k', 'K']));
             let known = match self.facts.get(&key) {
@@ -68,16 +68,16 @@ impl Reader {
         // Facts of files that are gone are forgotten.
         self.facts = facts;
         let listing = Listing::new(files);
-        let mut texts = BTreeMap::new();
+        let mut sources = BTreeMap::new();
         for path in listing.needed(&config) {
             if let Some(file) = listing.file(&path)
                 && let Ok(text) = String::from_utf8(mirror.blob(&file.blob)?)
             {
-                texts.insert(path, Arc::from(text));
+                sources.insert(path, Arc::new(Source::new(text)));
             }
         }
         let events = history::events(&mirror.commits(&commit)?);
-        let tree = Tree { revision: Revision { branch, commit }, listing: Arc::new(listing), texts };
+        let tree = Tree { revision: Revision { branch, commit }, listing: Arc::new(listing), sources };
         Ok(View { config, tree, events, seen })
     }
 }

@@ -21,6 +21,8 @@ pub enum Check {
     TargetClaim,
     /// The edited file is part of several builds.
     SeveralBuilds,
+    /// No build lists the edited file.
+    NotBuilt,
     /// A kustomization patches the edited object, and the patch may undo the edit.
     KustomizePatch,
     /// Files that cannot be read may hide another manifest of the same name.
@@ -29,12 +31,13 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnexpectedValue,
         Self::MixedState,
         Self::KeyAdded,
         Self::TargetClaim,
         Self::SeveralBuilds,
+        Self::NotBuilt,
         Self::KustomizePatch,
         Self::UnreadableFiles,
     ];
@@ -48,6 +51,7 @@ impl Check {
             Self::KeyAdded => "key-added",
             Self::TargetClaim => "target-claim",
             Self::SeveralBuilds => "several-builds",
+            Self::NotBuilt => "not-built",
             Self::KustomizePatch => "kustomize-patch",
             Self::UnreadableFiles => "unreadable-files",
         }
@@ -209,6 +213,12 @@ impl Found<'_, '_> {
                 let builds = setting.found.built_from.join(", ");
                 let detail = format!("{path} is built from {builds}; the move reaches each of them");
                 self.add(Check::SeveralBuilds, Verdict::Warn, detail);
+            }
+            if let Some(folder) = &setting.found.unlisted_by {
+                let detail = format!(
+                    "the kustomization in {folder} does not list {path}, and no other build does; Flux may apply something else"
+                );
+                self.add(Check::NotBuilt, Verdict::Warn, detail);
             }
             for folder in &setting.found.patched_by {
                 let (target, field) = (&setting.setting.target, &setting.setting.field);

@@ -119,6 +119,8 @@ codes! {
     HostKeyUnknown "host-key-unknown" Failure 502 "The Git remote's host key is not in known_hosts.";
     HostKeyChanged "host-key-changed" Failure 502 "The Git remote's host key differs from known_hosts.";
     OutcomeUnknown "outcome-unknown" Failure 504 "It is not known whether the push landed.";
+    GitMissing "git-missing" Failure 503 "The git program cannot be started.";
+    ViewStale "view-stale" Failure 503 "The repository has not been read for a long time.";
     CacheFailed "cache-failed" Failure 503 "The local copy of the repository failed.";
     ShuttingDown "shutting-down" Failure 503 "The server is stopping.";
     Internal "internal" Failure 500 "The server has a defect.";

@@ -35,6 +35,8 @@ pub enum Expectation {
     Active(Active),
     /// The branch was at this commit.
     Commit(CommitId),
+    /// The branch of this name was at this commit: a revision as answers show it.
+    Revision(String),
 }
 
 impl Expectation {
@@ -46,10 +48,10 @@ impl Expectation {
             "backup" => Some(Self::Active(Active::Backup)),
             "mixed" => Some(Self::Active(Active::Mixed)),
             "unknown" => Some(Self::Active(Active::Unknown)),
-            revision => {
-                let id = revision.rsplit_once(':').map_or(revision, |(_, id)| id);
-                CommitId::new(id).ok().map(Self::Commit)
-            }
+            other => match other.rsplit_once(':') {
+                Some((_, id)) => CommitId::new(id).ok().map(|_| Self::Revision(other.to_owned())),
+                None => CommitId::new(other).ok().map(Self::Commit),
+            },
         }
     }
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Expectation {
         match self {
             Self::Active(active) => write!(f, "{active}"),
             Self::Commit(commit) => write!(f, "commit {commit}"),
+            Self::Revision(revision) => f.write_str(revision),
         }
     }
 }

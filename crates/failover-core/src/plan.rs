@@ -133,6 +133,8 @@ fn meets(expected: &Expectation, states: &[ServiceState<'_>], tree: &Tree) -> Re
             .map(|state| format!("{} is {}, not {active}", state.name(), state.active())),
         Expectation::Commit(commit) => (tree.revision.commit != *commit)
             .then(|| format!("the branch is at {}, not at {commit}", tree.revision)),
+        Expectation::Revision(revision) => (tree.revision.to_string() != *revision)
+            .then(|| format!("the branch is at {}, not at {revision}", tree.revision)),
     };
     match unmet {
         None => Ok(()),
@@ -157,7 +159,10 @@ fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<
     let mut files = Vec::new();
     let mut problems = Vec::new();
     for (path, changes) in changes {
-        let (Some(before), Some(listed)) = (tree.texts.get(path), tree.listing.file(path)) else { continue };
+        let (Some(source), Some(listed)) = (tree.sources.get(path), tree.listing.file(path)) else {
+            continue;
+        };
+        let before = source.text();
         match manifest::edit(before, &changes) {
             Ok(edited) => files.push(FileChange {
                 path: path.clone(),

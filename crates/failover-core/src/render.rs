@@ -27,7 +27,7 @@ pub fn mail_patch(plan: &Plan, author: &str, now: Timestamp) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail. Git knows its mails by this date; the commit's id is not known yet.
     let _ = writeln!(text, "From {:0<40} Mon Sep 17 00:00:00 2001", "");
-    let _ = writeln!(text, "From: {author}");
+    let _ = writeln!(text, "From: {}", mail_address(author));
     let _ = writeln!(text, "Date: {}", now.strftime("%a, %d %b %Y %H:%M:%S +0000"));
     let _ = writeln!(text, "Subject: [PATCH] {subject}");
     let _ = writeln!(
@@ -41,6 +41,16 @@ pub fn mail_patch(plan: &Plan, author: &str, now: Timestamp) -> String {
     let _ = writeln!(text, "\n{}--", unified_diff(plan));
     let _ = writeln!(text, "failover-api {}", env!("CARGO_PKG_VERSION"));
     text
+}
+
+/// `Name <email>` as a mail header has it: a name with special characters is quoted.
+fn mail_address(author: &str) -> String {
+    let Some((name, email)) = author.rsplit_once(" <") else { return author.to_owned() };
+    if name.contains(|c: char| "()<>[]:;@\\,.\"".contains(c)) {
+        let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+        return format!("\"{name}\" <{email}");
+    }
+    author.to_owned()
 }
 
 fn file_diff(file: &FileChange) -> String {

@@ -8,7 +8,7 @@ use crate::field::Value;
 use crate::manifest::{self, Field, Scalar};
 use crate::name::{Role, ServiceName};
 use crate::tree::{Found, Tree, unreadable};
-use crate::yaml::{self, Node, Place};
+use crate::yaml::{Node, Place};
 
 /// Where a service is, as the manifests say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -103,15 +103,9 @@ impl<'a> ServiceState<'a> {
     #[must_use]
     pub fn read(service: &'a Service, tree: &Tree) -> Self {
         let mut state = Self { service, settings: Vec::new(), problems: Vec::new() };
-        // Settings of one service usually share a file: parse it once.
-        let mut parsed: Option<(crate::name::RepoPath, Vec<Node>)> = None;
         for setting in &service.settings {
             let result = tree.listing.find(&setting.target).and_then(|found| {
-                if parsed.as_ref().is_none_or(|(path, _)| *path != found.path) {
-                    parsed = Some((found.path.clone(), parse(tree, &found, &setting.target)?));
-                }
-                let documents =
-                    parsed.as_ref().map(|(_, documents)| documents.as_slice()).unwrap_or_default();
+                let documents = documents(tree, &found, &setting.target)?;
                 SettingState::read(setting, found, documents)
             });
             match result {
@@ -146,15 +140,15 @@ impl<'a> ServiceState<'a> {
     }
 }
 
-fn parse(tree: &Tree, found: &Found, target: &Target) -> Result<Vec<Node>, Problem> {
-    let text = tree.texts.get(&found.path).ok_or_else(|| {
+fn documents<'t>(tree: &'t Tree, found: &Found, target: &Target) -> Result<&'t [Node], Problem> {
+    let source = tree.sources.get(&found.path).ok_or_else(|| {
         Problem::new(
             Code::Internal,
             format!("the text of {}, which holds {target}, was not loaded", found.path),
             "this is a defect; please report it",
         )
     })?;
-    yaml::parse(text).map_err(|error| unreadable(&found.path, error.place, &error.message))
+    source.documents().map_err(|error| unreadable(&found.path, error.place, &error.message))
 }
 
 impl<'a> SettingState<'a> {

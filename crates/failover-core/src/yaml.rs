@@ -3,7 +3,7 @@
 //! Used to find and edit values in manifests and to point at the place of a problem in the config. It never
 //! writes YAML and never guesses: what the parser refuses is an error with its line and column.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, Span, StructureStyle};
@@ -169,19 +169,22 @@ impl<'a> Anchors<'a> {
     /// The value of `key`, also where it comes through an alias or a merge key (`<<`).
     #[must_use]
     pub fn get(&self, node: &'a Node, key: &str) -> Option<&'a Node> {
-        self.get_within(node, key, 8)
+        self.get_unseen(node, key, &mut HashSet::new())
     }
 
-    fn get_within(&self, node: &'a Node, key: &str, depth: u8) -> Option<&'a Node> {
+    /// `seen` holds where the mappings start that were searched already: they can merge each other in, over and over.
+    fn get_unseen(&self, node: &'a Node, key: &str, seen: &mut HashSet<usize>) -> Option<&'a Node> {
         let node = self.resolve(node);
         if let Some(value) = node.get(key) {
             return Some(self.resolve(value));
         }
-        let depth = depth.checked_sub(1)?;
         let merged = self.resolve(node.get("<<")?);
+        if !seen.insert(node.span.start) {
+            return None;
+        }
         match merged.items() {
-            [] => self.get_within(merged, key, depth),
-            many => many.iter().find_map(|one| self.get_within(one, key, depth)),
+            [] => self.get_unseen(merged, key, seen),
+            many => many.iter().find_map(|one| self.get_unseen(one, key, seen)),
         }
     }
 }

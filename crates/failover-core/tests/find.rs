@@ -151,3 +151,72 @@ fn a_patch_is_no_manifest_and_is_told_of() {
         );
     }
 }
+
+const FLUX: &str =
+    "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec:\n";
+
+#[test]
+fn a_flux_build_of_another_source_says_nothing_about_this_repository() {
+    let other = format!(
+        "{FLUX}  path: ./\n  targetNamespace: podinfo\n  sourceRef: {{kind: OCIRepository, name: podinfo}}\n"
+    );
+    let own = format!(
+        "{FLUX}  path: ./apps\n  targetNamespace: media\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n"
+    );
+    let files = [("flux/podinfo.yaml", other.as_str()), ("flux/apps.yaml", &own), ("apps/d.yaml", BARE)];
+    assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("apps/d.yaml#0"));
+}
+
+#[test]
+fn a_flux_builds_prefix_is_part_of_the_name() {
+    let build =
+        |prefix: &str| format!("{FLUX}  path: ./apps\n  targetNamespace: media\n  namePrefix: {prefix}\n");
+    let (a, b) = (build("a-"), build("b-"));
+    let files = [("a.yaml", a.as_str()), ("b.yaml", &b), ("apps/d.yaml", BARE)];
+    assert_eq!(found(&files, &target("media", "sonarr")), Err(Code::ManifestNotFound));
+    assert_eq!(found(&files, &target("media", "a-sonarr")), Err(Code::ManifestShared));
+    assert_eq!(found(&files[1..], &target("media", "b-sonarr")).as_deref(), Ok("apps/d.yaml#0"));
+}
+
+#[test]
+fn an_item_of_a_list_counts_and_is_not_edited() {
+    let list =
+        format!("apiVersion: v1\nkind: List\nitems:\n  - {}", MEDIA.trim_end().replace('\n', "\n    "));
+    assert_eq!(found(&[("list.yaml", &list)], &target("media", "sonarr")), Err(Code::FieldUneditable));
+    assert_eq!(
+        found(&[("list.yaml", &list), ("d.yaml", MEDIA)], &target("media", "sonarr")),
+        Err(Code::ManifestAmbiguous)
+    );
+}
+
+#[test]
+fn a_file_that_its_kustomization_leaves_out_is_told_of() {
+    let unlisted = |kustomization: &str| {
+        let files = [("apps/kustomization.yaml", kustomization), ("apps/sonarr/d.yaml", MEDIA)];
+        listing(&files).find(&target("media", "sonarr")).unwrap().unlisted_by
+    };
+    assert_eq!(unlisted("resources: []\n").as_deref(), Some("apps"));
+    assert_eq!(unlisted("resources: [sonarr/d.yaml]\n"), None);
+    assert_eq!(listing(&[("d.yaml", MEDIA)]).find(&target("media", "sonarr")).unwrap().unlisted_by, None);
+}
+
+/// Each of these took longer than anybody waits before what was seen was remembered.
+#[test]
+fn small_files_that_multiply_are_read_in_one_go() {
+    let mut bomb = String::from("apiVersion: v1\nkind: ConfigMap\ndata:\n  x:\n    - &a0 {q: 1}\n");
+    for level in 1..=8 {
+        let aliases = vec![format!("*a{}", level - 1); 60].join(", ");
+        bomb.push_str(&format!("    - &a{level} {{<<: [{aliases}]}}\n"));
+    }
+    bomb.push_str(&format!("metadata:\n  name: x\n  <<: [{}]\n", vec!["*a8"; 60].join(", ")));
+    let wide = |folder: &str| format!("resources: [{}]\n", vec![format!("../{folder}"); 400].join(", "));
+    let (a, b, c) = (wide("b"), wide("c"), format!("resources: [{}]\n", vec!["d.yaml"; 3000].join(", ")));
+    let files = [
+        ("bomb.yaml", bomb.as_str()),
+        ("k/a/kustomization.yaml", &a),
+        ("k/b/kustomization.yaml", &b),
+        ("k/c/kustomization.yaml", &c),
+        ("k/c/d.yaml", MEDIA),
+    ];
+    assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("k/c/d.yaml#0"));
+}

@@ -20,7 +20,7 @@ use failover_core::name::{
 use failover_core::plan::{self, Plan, Rejection};
 use failover_core::render;
 use failover_core::topology::ServiceState;
-use failover_core::tree::{FileFacts, ListedFile, Listing, Tree};
+use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use jiff::Timestamp;
 
 /// One line of `steps.yaml`.
@@ -164,11 +164,11 @@ fn tree(config: &Config, files: &BTreeMap<RepoPath, Vec<u8>>, index: usize) -> T
         (path.clone(), ListedFile { blob: BlobId::new(format!("{:040x}", bytes.len())).unwrap(), facts })
     });
     let listing = Listing::new(listed.collect());
-    let texts = listing.needed(config).into_iter().map(|path| {
+    let sources = listing.needed(config).into_iter().map(|path| {
         let text = String::from_utf8(files[&path].clone()).unwrap();
-        (path, Arc::from(text))
+        (path, Arc::new(Source::new(text)))
     });
     let commit = CommitId::new(format!("{:040x}", index + 1)).unwrap();
     let revision = Revision { branch: BranchName::new("main").unwrap(), commit };
-    Tree { revision, texts: texts.collect(), listing: Arc::new(listing) }
+    Tree { revision, sources: sources.collect(), listing: Arc::new(listing) }
 }

@@ -1,6 +1,7 @@
 //! Which command was given.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -40,6 +41,8 @@ pub fn run() -> ExitCode {
             Command::Demo(flags) => demo::demo(flags).await,
         }
     });
+    // A computation that does not end must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),

@@ -24,7 +24,7 @@ pub(super) struct Flags {
     #[arg(long, env = "FAILOVER_API_CONFIG", value_name = "FILE", default_value = "services.yaml")]
     config: PathBuf,
     /// The repository that Flux reads: ssh://user@host/path, user@host:path or a local path.
-    #[arg(long, env = "FAILOVER_API_REPO", value_name = "URL|PATH")]
+    #[arg(long, env = "FAILOVER_API_REPO", hide_env_values = true, value_name = "URL|PATH")]
     repo: String,
     /// The branch that Flux reads [default: the repository's HEAD].
     #[arg(long, env = "FAILOVER_API_BRANCH")]
@@ -148,9 +148,9 @@ impl Running {
         }
         let stop = stop_signal()?;
         tracing::info!(%address, "listening");
-        let served = http::serve(listener, self.state, stop).await;
+        http::serve(listener, self.state, stop).await;
         tracing::info!("stopped");
-        served.map_err(|error| format!("the server broke: {error}"))
+        Ok(())
     }
 
     /// The pipeline, to watch it.

@@ -34,6 +34,7 @@ impl RemoteError {
             }
             Code::RepositoryNotFound => "check the address and that the key may read the repository",
             Code::BranchNotFound => "check --branch; an empty repository needs a first commit",
+            Code::GitMissing => "install git where the server finds it (PATH)",
             Code::CacheFailed => "check the space and permissions of --cache-dir",
             _ => {
                 "check the Git host and the network; GET …?dry-run=true with Accept: text/x-patch gives the change for git am"
@@ -55,8 +56,6 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
         || has("UNPROTECTED PRIVATE KEY")
     {
         Code::SshKeyUnusable
-    } else if has("marked as read only") || has("not allowed to push") || has("denied to ") {
-        Code::RemoteRefused
     } else if has("Permission denied (") || has("Too many authentication failures") {
         Code::SshKeyRejected
     } else if has("couldn't find remote ref") {
@@ -78,10 +77,27 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
         || has("kex_exchange_identification")
     {
         Code::RemoteUnreachable
+    } else if is_about_the_mirror(stderr) {
+        Code::CacheFailed
     } else {
         Code::RemoteFailed
     };
     RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(stderr)))
+}
+
+/// Whether git's own words are about files of the local copy.
+fn is_about_the_mirror(stderr: &str) -> bool {
+    let words = [
+        "Unable to create",
+        "not a git repository",
+        "bad object",
+        "object file",
+        "shallow",
+        "unable to write",
+        "corrupt",
+    ];
+    let own = stderr.lines().filter(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+    own.into_iter().any(|line| words.iter().any(|words| line.contains(words)))
 }
 
 /// What git adds to every failed connection.

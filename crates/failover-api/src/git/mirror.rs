@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use failover_core::history::CommitRecord;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath};
 use gix::ObjectId;
-use gix::objs::{CommitRef, Kind, TreeRefIter};
+use gix::objs::{Kind, TreeRefIter};
 use jiff::Timestamp;
 
 use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
@@ -88,11 +88,11 @@ impl Mirror {
             .map_err(|error| MirrorError::Write(error.to_string()))
     }
 
-    /// Every YAML file below `root` (the whole tree when `None`), links and submodules left out.
+    /// Every YAML and JSON file below `root` (the whole tree when `None`), links and submodules left out.
     ///
     /// # Errors
     /// The mirror is damaged.
-    pub fn yaml_files(
+    pub fn manifest_files(
         &self,
         commit: &CommitId,
         root: Option<&RepoPath>,
@@ -113,7 +113,7 @@ impl Mirror {
                         pending.push((path, entry.oid.to_owned()));
                     }
                 } else if entry.mode.is_blob()
-                    && is_yaml(name)
+                    && is_manifest(name)
                     && root.is_none_or(|root| is_below(&path, root))
                     && let (Ok(path), Ok(blob)) = (RepoPath::new(path), BlobId::new(entry.oid.to_string()))
                 {
@@ -213,8 +213,8 @@ fn is_below(path: &str, root: &RepoPath) -> bool {
     path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn is_yaml(name: &str) -> bool {
-    name == "Kustomization" || name.ends_with(".yaml") || name.ends_with(".yml")
+fn is_manifest(name: &str) -> bool {
+    name == "Kustomization" || [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn commit_id(id: ObjectId) -> Result<CommitId, MirrorError> {
@@ -222,22 +222,69 @@ fn commit_id(id: ObjectId) -> Result<CommitId, MirrorError> {
 }
 
 fn commit_tree(repository: &gix::Repository, id: ObjectId) -> Result<ObjectId, MirrorError> {
-    let data = read_object(repository, id, Kind::Commit)?;
-    Ok(CommitRef::from_bytes(&data, repository.object_hash()).map_err(damaged)?.tree())
+    RawCommit::read(&read_object(repository, id, Kind::Commit)?).map(|commit| commit.tree)
 }
 
 fn read_commit(repository: &gix::Repository, id: ObjectId) -> Result<CommitRecord, MirrorError> {
     let data = read_object(repository, id, Kind::Commit)?;
-    let commit = CommitRef::from_bytes(&data, repository.object_hash()).map_err(damaged)?;
-    let person =
-        |signature: gix::actor::SignatureRef<'_>| format!("{} <{}>", signature.name, signature.email);
-    let seconds = commit.time().map_or(0, |time| time.seconds);
+    let commit = RawCommit::read(&data)?;
+    let (author, _) = person(commit.author);
+    let (committer, seconds) = person(commit.committer);
     Ok(CommitRecord {
         id: commit_id(id)?,
-        parents: commit.parents().map(commit_id).collect::<Result<_, _>>()?,
-        author: person(commit.author().map_err(damaged)?),
-        committer: person(commit.committer().map_err(damaged)?),
+        parents: commit.parents.into_iter().map(commit_id).collect::<Result<_, _>>()?,
+        author,
+        committer,
         time: Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH),
         message: String::from_utf8_lossy(commit.message).into_owned(),
     })
+}
+
+/// A commit taken apart by its lines alone: other people's commits may have names and times that no strict reader
+/// takes, and history must not end there.
+struct RawCommit<'a> {
+    tree: ObjectId,
+    parents: Vec<ObjectId>,
+    author: &'a [u8],
+    committer: &'a [u8],
+    message: &'a [u8],
+}
+
+impl<'a> RawCommit<'a> {
+    fn read(data: &'a [u8]) -> Result<Self, MirrorError> {
+        let (mut tree, mut parents) = (None, Vec::new());
+        let (mut author, mut committer) = (&data[..0], &data[..0]);
+        let mut rest = data;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            if line.is_empty() {
+                break;
+            }
+            let id = |hex: &[u8]| ObjectId::from_hex(hex).map_err(damaged);
+            if let Some(hex) = line.strip_prefix(b"tree ") {
+                tree = Some(id(hex)?);
+            } else if let Some(hex) = line.strip_prefix(b"parent ") {
+                parents.push(id(hex)?);
+            } else if let Some(name) = line.strip_prefix(b"author ") {
+                author = name;
+            } else if let Some(name) = line.strip_prefix(b"committer ") {
+                committer = name;
+            }
+        }
+        let tree = tree.ok_or_else(|| MirrorError::Damaged("a commit has no tree".to_owned()))?;
+        Ok(Self { tree, parents, author, committer, message: rest })
+    }
+}
+
+/// `Name <email>`, and the seconds since 1970 that follow it.
+fn person(line: &[u8]) -> (String, i64) {
+    let text = String::from_utf8_lossy(line);
+    let mut parts = text.rsplitn(3, ' ');
+    let (_zone, seconds, name) = (parts.next(), parts.next(), parts.next());
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    match (name, seconds) {
+        (Some(name), Some(seconds)) => (name.to_owned(), seconds),
+        _ => (text.into_owned(), 0),
+    }
 }

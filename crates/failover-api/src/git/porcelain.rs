@@ -76,10 +76,9 @@ fn rejected(summary: &str, stderr: &str) -> PushOutcome {
     }
     match reason {
         // The branch moved inside the server between its advertisement and our push.
-        _ if stderr.contains("but expected") => PushOutcome::LostRace,
-        "failed to update ref" | "incorrect old value provided" | "reference already exists" => {
-            PushOutcome::Failed(failed(reason, stderr))
-        }
+        "failed to update ref" if stderr.contains("but expected") => PushOutcome::LostRace,
+        "incorrect old value provided" => PushOutcome::LostRace,
+        "failed to update ref" | "reference already exists" => PushOutcome::Failed(failed(reason, stderr)),
         "unpacker error" if stderr.contains("bad object") || stderr.contains("bad tree object") => {
             PushOutcome::MirrorDamaged(quote(stderr))
         }
@@ -103,7 +102,9 @@ fn not_reported(stderr: &str) -> PushOutcome {
         line.starts_with("fatal: Could not read from remote repository")
             || line.starts_with("fatal: the remote end hung up upon initial contact")
     });
-    if !before_contact {
+    // A server can write that line too, so nothing may speak for a later end.
+    let later = ["hung up unexpectedly", "unexpected disconnect", "early EOF", "send-pack"];
+    if !before_contact || later.iter().any(|words| stderr.contains(words)) {
         let damaged = stderr.contains("bad object") || stderr.contains("not a valid object");
         return if damaged {
             PushOutcome::MirrorDamaged(quote(stderr))
@@ -111,10 +112,18 @@ fn not_reported(stderr: &str) -> PushOutcome {
             PushOutcome::Unknown(quote(stderr))
         };
     }
-    match classify(stderr) {
-        error if error.code == Code::RemoteRefused => PushOutcome::Refused(error),
-        error => PushOutcome::Failed(error),
+    // What hosts say to a key that may only read, before the push begins.
+    let refused = stderr.lines().any(|line| {
+        (line.starts_with("ERROR: ") || line.starts_with("remote: "))
+            && ["marked as read only", "not allowed to push", "denied to "]
+                .iter()
+                .any(|words| line.contains(words))
+    });
+    if refused {
+        let detail = format!("the Git remote refused the push. Its words: {}", quote(stderr));
+        return PushOutcome::Refused(RemoteError::new(Code::RemoteRefused, detail));
     }
+    PushOutcome::Failed(classify(stderr))
 }
 
 fn failed(reason: &str, stderr: &str) -> RemoteError {
@@ -176,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn a_hooks_words_do_not_make_a_refusal_a_lost_race() {
+        let stdout = format!("!{REFS}[remote rejected] (pre-receive hook declined)\nDone\n");
+        let stderr = "remote: author is failover-api but expected a signed-off human\n";
+        assert!(matches!(outcome(Some(1), &stdout, stderr, false), PushOutcome::Refused(_)));
+    }
+
+    #[test]
     fn a_refusal_carries_the_servers_words() {
         let stdout = format!("!{REFS}[remote rejected] (pre-receive hook declined)\nDone\n");
         let stderr = "remote: not on a Friday\nremote: ask Anna\nerror: failed to push some refs";
@@ -200,6 +216,9 @@ mod tests {
             // Without git's own word the connection may have ended later.
             assert!(matches!(outcome(Some(128), "", words, false), PushOutcome::Unknown(_)));
         }
+        // The server's own programs write to the same stream: their word does not outweigh git's.
+        let late = "fatal: Could not read from remote repository.\nsend-pack: unexpected disconnect while reading sideband packet\nfatal: the remote end hung up unexpectedly\n";
+        assert!(matches!(outcome(Some(128), "", late, false), PushOutcome::Unknown(_)));
         let read_only = "ERROR: The key you are authenticating with has been marked as read only.\nfatal: Could not read from remote repository.\n";
         assert!(matches!(outcome(Some(128), "", read_only, false), PushOutcome::Refused(_)));
         for stderr in

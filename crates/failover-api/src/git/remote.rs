@@ -187,7 +187,7 @@ impl Remote {
         deadline: Instant,
     ) -> Result<Finished, RemoteError> {
         self.runner.run(arguments, deadline).await.map_err(|error| {
-            RemoteError::new(Code::CacheFailed, format!("the git program could not be started: {error}"))
+            RemoteError::new(Code::GitMissing, format!("the git program could not be started: {error}"))
         })
     }
 

@@ -41,6 +41,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Repository {
     remote: Remote,
+    /// The branch that the operator named.
+    configured: Option<BranchName>,
     branch: Mutex<Option<BranchName>>,
     mirror: Mutex<Option<Arc<Mirror>>>,
     cache: Cache,
@@ -54,7 +56,13 @@ impl Repository {
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         let cache = Cache::make(settings.cache)?;
         let remote = Remote::new(settings.url, settings.ssh.as_ref(), cache.path())?;
-        Ok(Self { remote, branch: Mutex::new(settings.branch), mirror: Mutex::new(None), cache })
+        Ok(Self {
+            remote,
+            branch: Mutex::new(settings.branch.clone()),
+            configured: settings.branch,
+            mirror: Mutex::new(None),
+            cache,
+        })
     }
 
     /// The branch, once it is known.
@@ -72,6 +80,15 @@ impl Repository {
     /// # Errors
     /// Why the remote could not be read.
     pub async fn fetch(&self, deadline: Instant) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
+        let fetched = self.fetch_branch(deadline).await;
+        if fetched.as_ref().is_err_and(|error| error.code == Code::BranchNotFound) {
+            // The remote's HEAD may name another branch by now.
+            self.branch.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.configured);
+        }
+        fetched
+    }
+
+    async fn fetch_branch(&self, deadline: Instant) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
         let deadline = deadline.min(Instant::now() + FETCH_LIMIT);
         let branch = match self.branch() {
             Some(branch) => branch,
@@ -89,7 +106,9 @@ impl Repository {
                     Ok(tip) => return Ok((mirror, tip)),
                     Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
                 },
-                Err(error) if is_local(&error) => tracing::warn!(%error, "rebuilding the local copy"),
+                Err(error) if error.code == Code::CacheFailed => {
+                    tracing::warn!(%error, "rebuilding the local copy")
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -160,21 +179,6 @@ impl Repository {
 
 fn cache_failed(error: MirrorError) -> RemoteError {
     RemoteError::new(Code::CacheFailed, error.to_string())
-}
-
-/// Whether a fetch failed for a reason that lies in our own folder.
-fn is_local(error: &RemoteError) -> bool {
-    [
-        "Unable to create",
-        "not a git repository",
-        "bad object",
-        "object file",
-        "shallow",
-        "unable to write",
-        "corrupt",
-    ]
-    .iter()
-    .any(|words| error.detail.contains(words))
 }
 
 fn remove(folder: &Path) {

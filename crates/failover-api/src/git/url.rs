@@ -52,6 +52,11 @@ impl RemoteUrl {
         if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
             return Err(UrlError::Malformed);
         }
+        let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let before_host = bare.rsplit_once('@').map_or("", |(before, _)| before);
+        if before_host.contains(':') && !bare.starts_with(['/', '.']) {
+            return Err(UrlError::Password);
+        }
         match text.split_once("://") {
             Some(("ssh" | "git+ssh" | "ssh+git", rest)) => {
                 let (authority, path) = rest.split_once('/').ok_or(UrlError::Malformed)?;
@@ -165,7 +170,14 @@ mod tests {
         let error = RemoteUrl::parse("ssh://git:hunter2@host/x").unwrap_err();
         assert_eq!(error, UrlError::Password);
         assert!(!error.to_string().contains("hunter2"));
-        assert_eq!(RemoteUrl::parse("git:hunter2@host:x"), Err(UrlError::Password));
+        for text in [
+            "git:hunter2@host:x",
+            "user:hunter2@host/me/x.git",
+            "https:/u:hunter2@h/x",
+            "https://u:hunter2@h/x",
+        ] {
+            assert_eq!(RemoteUrl::parse(text), Err(UrlError::Password), "{text}");
+        }
         assert_eq!(RemoteUrl::parse("https://host/x"), Err(UrlError::Scheme("https".into())));
         for text in [
             "",

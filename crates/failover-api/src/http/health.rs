@@ -36,6 +36,13 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
     if let Some(error) = &failure {
         problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
     }
+    if let Some(age) =
+        view.as_ref().map(|view| view.age_seconds()).filter(|age| *age > state.pipeline.stale_seconds())
+    {
+        let detail = format!("the repository was last read {age} seconds ago");
+        let hint = "see the other problems, and the server's log";
+        problems.push(json!({ "code": Code::ViewStale, "detail": detail, "hint": hint }));
+    }
     let status = match (&view, problems.is_empty()) {
         (None, true) => "starting",
         (None, false) => "unavailable",
@@ -57,7 +64,7 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
                 Some(ConfigProblem::Unreadable { .. }) | None => json!([]),
             },
         },
-        "repository": { "yaml_files": files, "unreadable_files": unreadable },
+        "repository": { "files": files, "unreadable_files": unreadable },
         "problems": problems,
     }))
 }

@@ -9,6 +9,7 @@ mod options;
 mod services;
 mod moves;
 mod health;
+mod server;
 mod router;
 
 pub use router::serve;

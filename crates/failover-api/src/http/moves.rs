@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
@@ -19,6 +20,9 @@ use super::problem::{Answer, ServiceParameter};
 use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use crate::clock;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a handler is told of a request that names a service.
 #[derive(Debug)]
@@ -50,7 +54,10 @@ pub(super) async fn carry_out(
     state: AppState,
     request: ServiceRequest,
 ) -> Result<Response, Answer> {
-    let body = to_bytes(request.body, MAX_BODY).await.map_err(|_| {
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.body, MAX_BODY)).await.map_err(|_| {
+        Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
+    })?;
+    let body = body.map_err(|_| {
         Answer::problem(
             Code::BodyTooLarge,
             format!("the body has more than {MAX_BODY} bytes or broke off"),

@@ -7,6 +7,7 @@ use failover_core::check::Check;
 use failover_core::code::{Code, Problem};
 use failover_core::intent::Expectation;
 use failover_core::name::{IdempotencyKey, Reason, nearest};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 const KNOWN: [&str; 4] = ["dry-run", "expect", "force", "reason"];
@@ -31,6 +32,31 @@ impl Options {
         reader.body(headers, body);
         reader.key(headers);
         if reader.problems.is_empty() { Ok(reader.options) } else { Err(reader.problems) }
+    }
+}
+
+/// The members of a JSON object in their order, those that are given twice included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
     }
 }
 
@@ -110,12 +136,13 @@ impl Reader {
             let hint = "send an object such as {\"reason\": \"k3s-w1 is down\", \"dry-run\": true}";
             Problem::new(Code::InvalidBody, detail, hint)
         };
-        let object = match serde_json::from_slice(body) {
-            Ok(Value::Object(object)) => object,
-            Ok(_) => return self.problems.push(invalid("the body is not a JSON object".to_owned())),
-            Err(error) => return self.problems.push(invalid(format!("the body is not JSON: {error}"))),
+        let Members(members) = match serde_json::from_slice(body) {
+            Ok(members) => members,
+            Err(error) => {
+                return self.problems.push(invalid(format!("the body is not a JSON object: {error}")));
+            }
         };
-        for (name, value) in &object {
+        for (name, value) in &members {
             match (name.as_str(), value) {
                 ("force", Value::Array(names)) if names.iter().all(Value::is_string) => {
                     let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
@@ -124,7 +151,6 @@ impl Reader {
                 ("dry-run" | "dry_run", Value::Bool(value)) => {
                     self.option(name, if *value { "true" } else { "false" })
                 }
-                (_, Value::Null) => {}
                 ("dry-run" | "dry_run", other) => {
                     self.problems.push(invalid(format!("{name} is {other}, not a boolean")))
                 }

@@ -1,6 +1,5 @@
 //! The routes: a table of contents.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::moves::ServiceRequest;
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
-use super::{guard, health, moves, request_id, services};
+use super::{guard, health, moves, request_id, server, services};
 
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
@@ -48,25 +47,14 @@ fn moving(to: Role) -> MethodRouter<AppState> {
 }
 
 /// Answers requests until `stop`, then lets those under way finish.
-///
-/// # Errors
-/// The listener broke.
-pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) {
     let pipeline = Arc::clone(&state.pipeline);
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    let signalled = stop.clone();
-    let server =
-        axum::serve(listener, service).with_graceful_shutdown(async move { signalled.cancelled().await });
-    let mut server = tokio::spawn(server.into_future());
-    tokio::select! {
-        ended = &mut server => return ended.map_err(std::io::Error::other)?,
-        () = stop.cancelled() => tracing::info!("asked to stop"),
-    }
-    let until = tokio::time::Instant::now() + SHUTDOWN_LIMIT;
-    pipeline.shut_down(SHUTDOWN_LIMIT).await;
-    match tokio::time::timeout_at(until, server).await {
-        Ok(ended) => ended.map_err(std::io::Error::other)?,
-        Err(_) => Ok(()),
+    let connections = server::accept(listener, router(state), stop).await;
+    tracing::info!("asked to stop");
+    let answered = tokio::time::timeout(SHUTDOWN_LIMIT, connections.shutdown());
+    let (_, answered) = tokio::join!(pipeline.shut_down(SHUTDOWN_LIMIT), answered);
+    if answered.is_err() {
+        tracing::warn!("some connections were still open at the end of the shutdown's time");
     }
 }
 

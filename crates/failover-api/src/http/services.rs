@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Readable};
 use super::problem::{Answer, ServiceParameter};
 use super::state::AppState;
+use crate::pipeline::blocking;
 use crate::view::View;
 
 /// `GET /api/services`
@@ -25,11 +26,15 @@ pub(super) async fn list(
 ) -> Result<Readable, Answer> {
     Parameters::read(query.as_deref(), &[])?;
     let view = newest(&state)?;
-    let services: Vec<Value> =
-        view.config.services().map(|service| answer::service(service, &view)).collect();
-    let mut answer = json!({ "count": services.len(), "services": services });
-    answer::add_view(&mut answer, &view);
-    Ok(Readable(answer))
+    // Hundreds of services in large files take a while: probes must not wait for that.
+    let read = blocking(move || {
+        let services: Vec<Value> =
+            view.config.services().map(|service| answer::service(service, &view)).collect();
+        let mut answer = json!({ "count": services.len(), "services": services });
+        answer::add_view(&mut answer, &view);
+        answer
+    });
+    Ok(Readable(read.await?))
 }
 
 /// `GET /api/failover/{service}/status`
@@ -40,17 +45,12 @@ pub(super) async fn status(
 ) -> Result<Response, Answer> {
     let parameters = Parameters::read(query.as_deref(), &["expect"])?;
     let view = newest(&state)?;
-    let service = known(&view.config, &name)?;
-    let current = ServiceState::read(service, &view.tree);
-    let to = if current.active() == Active::Backup { Role::Primary } else { Role::Backup };
-    let mut answer = answer::service(service, &view);
-    answer["findings"] = json!(check::findings(&current, to, &view.tree));
-    answer["findings_for"] = json!(to);
-    answer::add_view(&mut answer, &view);
+    known(&view.config, &name)?;
+    let (mut answer, active) = blocking(move || read_status(&view, &name)).await??;
     let status = match parameters.get("expect") {
         None => StatusCode::OK,
         Some(expected @ ("primary" | "backup" | "mixed" | "unknown")) => {
-            let met = expected == current.active().as_str();
+            let met = expected == active.as_str();
             answer["expected"] = json!(expected);
             if met { StatusCode::OK } else { StatusCode::CONFLICT }
         }
@@ -64,6 +64,17 @@ pub(super) async fn status(
         }
     };
     Ok((status, Readable(answer)).into_response())
+}
+
+fn read_status(view: &View, name: &str) -> Result<(Value, Active), Answer> {
+    let service = known(&view.config, name)?;
+    let current = ServiceState::read(service, &view.tree);
+    let to = if current.active() == Active::Backup { Role::Primary } else { Role::Backup };
+    let mut answer = answer::service(service, view);
+    answer["findings"] = json!(check::findings(&current, to, &view.tree));
+    answer["findings_for"] = json!(to);
+    answer::add_view(&mut answer, view);
+    Ok((answer, current.active()))
 }
 
 /// `GET /api/history`

@@ -125,11 +125,11 @@ impl<'p> Attempt<'p> {
         if !plan.is_empty() {
             return Ok(Decision::Push(plan));
         }
-        let brought_here = |event: &&Event| {
-            event.to == Some(self.intent.to)
-                && event.services.iter().any(|one| self.intent.services.contains(one))
-        };
-        let done_by = view.events.iter().find(brought_here).cloned().map(Box::new);
+        // Only a service's newest event can be what brought it here; people move services without one, too.
+        let newest =
+            self.intent.services.iter().filter_map(|service| history::last_of(&view.events, service));
+        let done_by = newest.filter(|event| event.to == Some(self.intent.to)).max_by_key(|event| event.time);
+        let done_by = done_by.cloned().map(Box::new);
         Ok(Decision::Answer(Moved::Unchanged { plan, done_by, view: Arc::clone(view) }))
     }
 

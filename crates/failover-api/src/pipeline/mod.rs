@@ -7,4 +7,4 @@ mod attempt;
 
 pub use committed::Committed;
 pub use error::MoveError;
-pub use writer::{Moved, Pipeline, Settings};
+pub use writer::{Moved, Pipeline, Settings, blocking};

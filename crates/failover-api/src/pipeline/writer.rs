@@ -88,7 +88,14 @@ impl Pipeline {
             moves: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        tokio::spawn(Arc::clone(&pipeline).follow());
+        let followed = Arc::clone(&pipeline);
+        tokio::spawn(async move {
+            // A defect there must not leave a server that answers from a view that nobody renews.
+            while let Err(error) = tokio::spawn(Arc::clone(&followed).follow()).await {
+                tracing::error!(%error, "following the remote ended abnormally; starting again");
+                tokio::time::sleep(FIRST_RETRY).await;
+            }
+        });
         pipeline
     }
 
@@ -108,6 +115,12 @@ impl Pipeline {
     #[must_use]
     pub fn author(&self) -> &Author {
         &self.settings.author
+    }
+
+    /// A view older than this, in seconds, means that something is wrong: several looks in a row were missed.
+    #[must_use]
+    pub fn stale_seconds(&self) -> u64 {
+        60 + 3 * self.settings.poll.as_secs()
     }
 
     /// Whether no more moves are taken.
@@ -244,7 +257,7 @@ impl Pipeline {
             } else {
                 self.settings.poll
             };
-            pause = if failed { pause * 2 } else { FIRST_RETRY };
+            pause = if failed { longer(pause, self.settings.poll) } else { FIRST_RETRY };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 changed = config.changed() => if changed.is_err() { return },
@@ -300,9 +313,11 @@ pub(super) async fn plan_on(view: &Arc<View>, intent: &Intent) -> Result<Result<
         .await
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, MoveError> {
+/// Runs a computation on a thread of its own, so that it can take its time and even fail abnormally.
+///
+/// # Errors
+/// It failed abnormally.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MoveError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "a computation ended abnormally");
         MoveError::problem(
@@ -311,4 +326,21 @@ pub(super) async fn blocking<T: Send + 'static>(
             "read the server's log and report the defect",
         )
     })
+}
+
+/// The pause after one more failure.
+fn longer(pause: Duration, longest: Duration) -> Duration {
+    pause.saturating_mul(2).min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_of_any_length_leaves_a_pause_that_ends() {
+        let poll = Duration::from_secs(30);
+        let last = (0..10_000).fold(FIRST_RETRY, |pause, _| longer(pause, poll));
+        assert_eq!(last, poll);
+    }
 }

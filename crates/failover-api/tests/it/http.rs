@@ -70,6 +70,8 @@ fn bad_options_are_all_reported_and_nothing_moves() {
         (400, "invalid-body", "[]", &[JSON]),
         (400, "invalid-body", r#"{"dry-run": "true"}"#, &[JSON]),
         (400, "invalid-body", r#"{"reason": 7}"#, &[JSON]),
+        (400, "invalid-body", r#"{"dry-run": null}"#, &[JSON]),
+        (400, "invalid-request", r#"{"dry-run": true, "dry-run": false}"#, &[JSON]),
         (400, "invalid-request", r#"{"reasn": "x"}"#, &[JSON]),
         (400, "invalid-request", r#"{"reason": "a\nb"}"#, &[JSON]),
         (415, "unsupported-media-type", r#"{"reason": "x"}"#, &[("content-type", "text/plain")]),
@@ -187,4 +189,17 @@ fn many_requests_leave_no_memory_behind() {
     // Far above what an allocator keeps, far below what a leak of every answer would take.
     let some = 16 * 1024 * 1024;
     assert!(after.now < before.now + some && after.peak < before.peak + some, "{before:?} became {after:?}");
+}
+
+#[test]
+fn a_client_that_never_finishes_its_request_is_let_go() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let address = server.url("").trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x").unwrap();
+    stream.set_read_timeout(Some(crate::support::process::PATIENCE)).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(server.get("/livez").status, 200);
 }

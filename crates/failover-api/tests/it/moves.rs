@@ -176,6 +176,11 @@ fn an_expectation_that_is_not_met_stops_the_move() {
     server
         .post(&format!("/api/failover/sonarr/promote?expect={before}"), "", &[])
         .assert_problem(412, "expectation-failed");
+    for other in [format!("trunk@sha1:{foreign}"), format!("main@sha256:{foreign}")] {
+        server
+            .post(&format!("/api/failover/sonarr/promote?expect={other}"), "", &[])
+            .assert_problem(412, "expectation-failed");
+    }
     assert_eq!(scene.repository.tip(), foreign);
     server.post(&format!("/api/failover/sonarr/promote?expect=main@sha1:{foreign}"), "", &[]).commit();
     server.post("/api/failover/sonarr/demote?expect=backup", "", &[]).commit();
@@ -336,4 +341,54 @@ fn shutdown_finishes_the_push_that_is_under_way() {
     assert_eq!(answer["commit"], scene.repository.tip().as_str());
     assert!(server.terminate().success());
     assert_eq!(scene.text("sonarr"), moved("sonarr"));
+}
+
+#[test]
+fn a_commit_that_was_undone_is_not_named_as_the_one_that_did_it() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    server.promote("sonarr").commit();
+    server.demote("sonarr").commit();
+    scene.repository.commit_foreign(&manifest_path("sonarr"), moved("sonarr").as_bytes(), "By hand");
+    let reply = server.promote("sonarr");
+    assert_eq!(
+        (reply.json["changed"].as_bool(), &reply.json["commit"]),
+        (Some(false), &serde_json::Value::Null),
+        "{}",
+        reply.text
+    );
+}
+
+#[test]
+fn a_commit_with_a_name_that_no_strict_reader_takes_ends_nothing() {
+    let scene = Scene::new(&["sonarr"]);
+    let bare = scene.repository.path();
+    let read = |arguments: &[&str]| {
+        String::from_utf8(run(git(bare).args(arguments)).stdout).unwrap().trim().to_owned()
+    };
+    let tree = read(&["rev-parse", "main^{tree}"]);
+    let text = format!(
+        "tree {tree}\nparent {}\nauthor A a@b 1700000000 +0000\ncommitter  <> x\n\nOdd\n",
+        scene.repository.tip()
+    );
+    let file = TempDir::new().unwrap();
+    std::fs::write(file.path().join("commit"), text).unwrap();
+    let path = file.path().join("commit");
+    let odd = read(&["hash-object", "-t", "commit", "--literally", "-w", path.to_str().unwrap()]);
+    run(git(bare).args(["update-ref", "refs/heads/main", &odd]));
+    let server = scene.serve();
+    server.promote("sonarr").commit();
+    server.demote("sonarr").commit();
+    assert_eq!(server.get("/api/history").json["count"], 2);
+}
+
+#[test]
+fn a_renamed_default_branch_is_followed() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    run(git(scene.repository.path()).args(["branch", "-m", "main", "trunk"]));
+    server.promote("sonarr").assert_problem(502, "branch-not-found");
+    let reply = server.promote("sonarr");
+    reply.commit();
+    assert!(reply.json["revision"].as_str().unwrap().starts_with("trunk@"), "{}", reply.text);
 }

@@ -32,8 +32,10 @@ pub struct DocumentFacts {
     pub name: String,
     /// `metadata.namespace` as written.
     pub namespace: Option<String>,
-    /// Where the document starts.
+    /// Where the object starts.
     pub place: Place,
+    /// Whether it is an item of a list rather than a document of its own.
+    pub listed: bool,
     /// For a Flux `Kustomization`: the folder that it builds.
     pub(super) flux: Option<FluxBuild>,
 }
@@ -64,7 +66,7 @@ impl FileFacts {
                 documents
                     .iter()
                     .enumerate()
-                    .filter_map(|(index, root)| DocumentFacts::read(index, root))
+                    .flat_map(|(index, root)| DocumentFacts::all(index, root))
                     .collect(),
             ),
         }
@@ -72,14 +74,29 @@ impl FileFacts {
 }
 
 impl DocumentFacts {
-    fn read(document: usize, root: &Node) -> Option<Self> {
+    /// The document's object, or the objects of a list such as `kind: List`.
+    fn all(document: usize, root: &Node) -> Vec<Self> {
         let anchors = Anchors::of(root);
+        let is_list =
+            anchors.get(root, "kind").and_then(Node::as_text).is_some_and(|kind| kind.ends_with("List"));
+        match anchors.get(root, "items").map(Node::items) {
+            Some(items) if is_list => {
+                let items =
+                    items.iter().filter_map(|item| Self::read(document, anchors.resolve(item), &anchors));
+                items.map(|facts| Self { listed: true, ..facts }).collect()
+            }
+            _ => Self::read(document, root, &anchors).into_iter().collect(),
+        }
+    }
+
+    fn read<'a>(document: usize, root: &'a Node, anchors: &Anchors<'a>) -> Option<Self> {
         let text = |node: &Node, key: &str| Some(anchors.get(node, key)?.as_text()?.to_owned());
         let metadata = anchors.get(root, "metadata")?;
         let api_version = text(root, "apiVersion")?;
         let kind = text(root, "kind")?;
         let flux = (kind == "Kustomization" && api_version.starts_with("kustomize.toolkit.fluxcd.io/"))
-            .then(|| FluxBuild::read(root));
+            .then(|| FluxBuild::read(root))
+            .flatten();
         Some(Self {
             document,
             api_version,
@@ -87,6 +104,7 @@ impl DocumentFacts {
             name: text(metadata, "name")?,
             namespace: text(metadata, "namespace"),
             place: root.place,
+            listed: false,
             flux,
         })
     }

@@ -19,6 +19,9 @@ pub struct Found {
     pub place: Place,
     /// The outermost kustomizations that build the file; more than one means that an edit reaches each of them.
     pub built_from: Vec<String>,
+    /// The folder of the nearest kustomization above the file, when no build lists the file: then the edit may
+    /// reach nothing.
+    pub unlisted_by: Option<String>,
     /// The folders of kustomizations on the way that patch the object; a patch can undo an edit.
     pub patched_by: Vec<String>,
 }
@@ -99,6 +102,11 @@ impl Listing {
     }
 
     fn single(&self, path: &RepoPath, document: &DocumentFacts, target: &Target) -> Result<Found, Problem> {
+        if document.listed {
+            let detail = format!("{target} is an item of a list, and those are not edited");
+            let hint = "write it as a document of its own";
+            return Err(Problem::new(Code::FieldUneditable, detail, hint).in_file(path, Some(document.place)));
+        }
         let mut others: Vec<Identity> =
             self.identities(path, document).filter(|identity| !identity.is(target)).collect();
         others.dedup();
@@ -123,8 +131,24 @@ impl Listing {
             document: document.document,
             place: document.place,
             built_from: starts,
+            unlisted_by: self.unlisted_by(path),
             patched_by,
         })
+    }
+
+    fn unlisted_by(&self, path: &RepoPath) -> Option<String> {
+        if self.builds.contains_key(path) {
+            return None;
+        }
+        let mut folders: Vec<&str> = self
+            .files
+            .iter()
+            .filter(|(_, file)| matches!(*file.facts, FileFacts::Kustomization(_)))
+            .map(|(kustomization, _)| folder_of(kustomization))
+            .filter(|folder| folder.is_empty() || path.as_str().starts_with(&format!("{folder}/")))
+            .collect();
+        folders.sort_by_key(|folder| folder.len());
+        folders.last().map(|folder| if folder.is_empty() { ".".to_owned() } else { (*folder).to_owned() })
     }
 
     /// Whether the kustomization in `folder` has a patch for `target`.

@@ -10,7 +10,7 @@ use crate::yaml::{Anchors, Node};
 
 /// Deeper or wider builds than these are not followed: a cycle or a hostile repository.
 const MAX_DEPTH: usize = 32;
-const MAX_VISITS: usize = 200_000;
+const MAX_VISITS: usize = 100_000;
 
 /// The part of a `kustomization.yaml` that decides identity.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +36,8 @@ enum Patch {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FluxBuild {
     path: String,
-    target_namespace: Option<String>,
+    /// What it does to everything that it builds.
+    build: Build,
 }
 
 /// What a build does to the identity of the objects in a file.
@@ -121,12 +122,22 @@ impl Patch {
 }
 
 impl FluxBuild {
-    pub(super) fn read(root: &Node) -> Self {
+    /// `None` for a build of another source than a Git repository, whose path says nothing about this one.
+    pub(super) fn read(root: &Node) -> Option<Self> {
         let anchors = Anchors::of(root);
         let spec = anchors.get(root, "spec").unwrap_or(root);
         let text =
             |key: &str| Some(anchors.get(spec, key)?.as_text()?.to_owned()).filter(|text| !text.is_empty());
-        Self { path: text("path").unwrap_or_default(), target_namespace: text("targetNamespace") }
+        let source = anchors.get(spec, "sourceRef").and_then(|source| anchors.get(source, "kind"));
+        if source.and_then(Node::as_text).is_some_and(|kind| kind != "GitRepository") {
+            return None;
+        }
+        let build = Build {
+            namespace: text("targetNamespace"),
+            name_prefix: text("namePrefix").unwrap_or_default(),
+            name_suffix: text("nameSuffix").unwrap_or_default(),
+        };
+        Some(Self { path: text("path").unwrap_or_default(), build })
     }
 }
 
@@ -175,8 +186,7 @@ pub(super) fn follow<'a>(
         walk.folder(folder, &Build::default(), folder, 0);
     }
     for (path, folder, build) in &flux {
-        let outer = Build { namespace: build.target_namespace.clone(), ..Build::default() };
-        walk.folder_or_everything_below(folder, &outer, path.as_str());
+        walk.folder_or_everything_below(folder, &build.build, path.as_str());
     }
     walk.builds
 }
@@ -204,6 +214,10 @@ impl Walk<'_, '_> {
         };
         self.chain.push(folder.to_owned());
         for reference in &kustomization.resources {
+            self.visits += 1;
+            if self.visits > MAX_VISITS {
+                break;
+            }
             let Some(target) = resolve(folder, reference) else { continue };
             if self.by_folder.contains_key(target.as_str()) {
                 self.folder(&target, &build, start, depth + 1);

@@ -1,12 +1,13 @@
 //! Every YAML file under the searched root at one commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::facts::FileFacts;
 use super::kustomize::{self, Builds};
 use crate::config::Config;
 use crate::name::{BlobId, RepoPath, Revision};
+use crate::yaml::{self, Node, YamlError};
 
 /// One file of a [`Listing`].
 #[derive(Debug, Clone)]
@@ -81,6 +82,35 @@ pub struct Tree {
     pub revision: Revision,
     /// All files under the root.
     pub listing: Arc<Listing>,
-    /// The text of the files in [`Listing::needed`].
-    pub texts: BTreeMap<RepoPath, Arc<str>>,
+    /// The files in [`Listing::needed`].
+    pub sources: BTreeMap<RepoPath, Arc<Source>>,
+}
+
+/// A file's text, and its documents once somebody asked for them.
+#[derive(Debug)]
+pub struct Source {
+    text: Arc<str>,
+    documents: OnceLock<Result<Vec<Node>, YamlError>>,
+}
+
+impl Source {
+    /// A file with this text.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), documents: OnceLock::new() }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The documents; read once however often they are asked for.
+    ///
+    /// # Errors
+    /// The text is not YAML that can be read.
+    pub fn documents(&self) -> Result<&[Node], &YamlError> {
+        self.documents.get_or_init(|| yaml::parse(&self.text)).as_deref()
+    }
 }

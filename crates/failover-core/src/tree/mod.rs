@@ -8,4 +8,4 @@ mod find;
 pub use facts::{DocumentFacts, FileFacts};
 pub use find::Found;
 pub(crate) use find::unreadable;
-pub use listing::{ListedFile, Listing, Tree};
+pub use listing::{ListedFile, Listing, Source, Tree};
