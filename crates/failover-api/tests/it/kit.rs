@@ -12,14 +12,12 @@ use crate::support::process::{run, said};
 use crate::support::sshd::SshServer;
 
 fn clone(server: &SshServer, url: &str, key: &Path) -> Output {
-    let ssh = format!(
-        "ssh -F /dev/null -i {} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
-         -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=5",
-        key.display(),
-        server.known_hosts().display(),
-    );
     let folder = TempDir::new().unwrap();
-    git(folder.path()).env("GIT_SSH_COMMAND", ssh).args(["clone", "-q", "--bare", url, "."]).output().unwrap()
+    git(folder.path())
+        .env("GIT_SSH_COMMAND", server.ssh_command(key))
+        .args(["clone", "-q", "--bare", url, "."])
+        .output()
+        .unwrap()
 }
 
 /// A repository with three commits and no merge.
