@@ -43,6 +43,21 @@ fn git_reads_what_people_pushed() {
 }
 
 #[test]
+fn git_imports_a_history() {
+    let commit = |subject: &str, content: &str| {
+        format!(
+            "commit refs/heads/main\ncommitter Alice <alice@home.example> 1768478400 +0000\ndata {}\n{subject}\nM 100644 inline a\ndata {}\n{content}\n",
+            subject.len(),
+            content.len()
+        )
+    };
+    let repository = Repository::import((commit("First", "1") + &commit("Second", "2")).as_bytes());
+    assert_eq!(repository.log("%s"), "Second\nFirst");
+    assert_eq!(repository.show("main:a"), b"2");
+    repository.fsck().unwrap();
+}
+
+#[test]
 fn git_people_rewrite_history() {
     let repository = sample();
     let third = repository.tip();
