@@ -14,6 +14,22 @@ use super::porcelain::{PushOutcome, push_outcome};
 use super::ssh::{Master, SshSettings};
 use super::url::RemoteUrl;
 
+/// Memory-backed and rebuilt on any doubt: no maintenance, no hooks, no syncing.
+const CONFIG: &str = "\
+[gc]
+\tauto = 0
+[core]
+\thooksPath = /dev/null
+\tfsync = none
+\tfsmonitor = false
+[protocol]
+\tversion = 2
+[fetch]
+\tunpackLimit = 100
+[submodule]
+\trecurse = false
+";
+
 /// Which hash names the objects of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ObjectFormat {
@@ -55,20 +71,12 @@ impl Remote {
         };
         let init = ["init", "--quiet", "--bare", "--template=", format].map(OsString::from);
         self.local([git_dir(folder)].into_iter().chain(init), deadline).await?;
-        // Memory-backed and rebuilt on any doubt: no maintenance, no hooks, no syncing.
-        for (key, value) in [
-            ("gc.auto", "0"),
-            ("core.hooksPath", "/dev/null"),
-            ("protocol.version", "2"),
-            ("core.fsync", "none"),
-            ("fetch.unpackLimit", "100"),
-            ("submodule.recurse", "false"),
-            ("core.fsmonitor", "false"),
-        ] {
-            let set = ["config", key, value].map(OsString::from);
-            self.local([git_dir(folder)].into_iter().chain(set), deadline).await?;
-        }
-        Ok(())
+        let config = folder.join("config");
+        let written =
+            std::fs::read_to_string(&config).and_then(|text| std::fs::write(&config, text + CONFIG));
+        written.map_err(|error| {
+            RemoteError::new(Code::CacheFailed, format!("the local copy could not be configured: {error}"))
+        })
     }
 
     async fn local(

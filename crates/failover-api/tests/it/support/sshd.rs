@@ -47,6 +47,8 @@ impl SshServer {
         server
     }
 
+    /// Sessions get a home without start-up files: a shell reads the user's even for a single command, and they can
+    /// take longer than everything that is tested or timed.
     fn config(&self) -> String {
         let folder = self.folder.path().display();
         let port = self.port;
@@ -57,7 +59,7 @@ impl SshServer {
              PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              AcceptEnv GIT_PROTOCOL\nMaxStartups 1000\nLogLevel VERBOSE\n\
-             SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
+             SetEnv HOME={folder} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
             self.mark()
         )
     }
