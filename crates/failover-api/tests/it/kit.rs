@@ -12,14 +12,12 @@ use crate::support::process::{run, said};
 use crate::support::sshd::SshServer;
 
 fn clone(server: &SshServer, url: &str, key: &Path) -> Output {
-    let ssh = format!(
-        "ssh -F /dev/null -i {} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
-         -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=5",
-        key.display(),
-        server.known_hosts().display(),
-    );
     let folder = TempDir::new().unwrap();
-    git(folder.path()).env("GIT_SSH_COMMAND", ssh).args(["clone", "-q", "--bare", url, "."]).output().unwrap()
+    git(folder.path())
+        .env("GIT_SSH_COMMAND", server.ssh_command(key))
+        .args(["clone", "-q", "--bare", url, "."])
+        .output()
+        .unwrap()
 }
 
 /// A repository with three commits and no merge.
@@ -41,6 +39,21 @@ fn git_reads_what_people_pushed() {
     let trailers = [("Why", "because"), ("Operation-Id", "7")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(repository.trailers("main~1"), trailers);
     assert!(repository.is_linear());
+    repository.fsck().unwrap();
+}
+
+#[test]
+fn git_imports_a_history() {
+    let commit = |subject: &str, content: &str| {
+        format!(
+            "commit refs/heads/main\ncommitter Alice <alice@home.example> 1768478400 +0000\ndata {}\n{subject}\nM 100644 inline a\ndata {}\n{content}\n",
+            subject.len(),
+            content.len()
+        )
+    };
+    let repository = Repository::import((commit("First", "1") + &commit("Second", "2")).as_bytes());
+    assert_eq!(repository.log("%s"), "Second\nFirst");
+    assert_eq!(repository.show("main:a"), b"2");
     repository.fsck().unwrap();
 }
 

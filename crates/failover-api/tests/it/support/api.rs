@@ -1,6 +1,5 @@
 //! The real server, started as users start it.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
 
-use super::process::{self, PATIENCE, Pid, Signal, poll, signal};
+use super::process::{self, Memory, PATIENCE, Pid, Signal, poll, signal};
 
 /// A running `failover-api serve`. Killed with all its children when dropped.
 pub(crate) struct Server {
@@ -34,15 +33,6 @@ pub(crate) struct Reply {
     pub(crate) text: String,
     /// The body as JSON, `null` if it is not JSON.
     pub(crate) json: Value,
-}
-
-/// Resident memory in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Memory {
-    /// Now.
-    pub(crate) now: u64,
-    /// The most since the start.
-    pub(crate) peak: u64,
 }
 
 #[derive(Default)]
@@ -185,12 +175,7 @@ impl Server {
 
     /// Resident memory, as the kernel counts it.
     pub(crate) fn memory(&self) -> Memory {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let bytes = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-            line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
-        };
-        Memory { now: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+        process::memory(Pid::from_child(&self.child))
     }
 }
 

@@ -68,7 +68,23 @@ impl Repository {
         })
     }
 
+    /// What a stream for `git fast-import` describes.
+    pub(crate) fn import(stream: &[u8]) -> Self {
+        let repository = Self::empty("sha1");
+        feed(git(repository.path()).args(["fast-import", "--quiet"]), stream);
+        repository
+    }
+
     fn filled(object_format: &'static str, fill: impl FnOnce(&Path)) -> Self {
+        let repository = Self::empty(object_format);
+        let checkout = repository.checkout();
+        fill(checkout.folder.path());
+        checkout.commit("Initial commit");
+        run(&mut checkout.push("HEAD", false));
+        repository
+    }
+
+    fn empty(object_format: &'static str) -> Self {
         let repository = Self { folder: TempDir::new().unwrap(), object_format };
         let bare = repository.folder.path();
         let format = format!("--object-format={object_format}");
@@ -76,10 +92,6 @@ impl Repository {
         // The server is stricter than the default: a malformed object does not get in.
         run(git(bare).args(["config", "receive.fsckObjects", "true"]));
         run(git(bare).args(["config", "receive.autogc", "false"]));
-        let checkout = repository.checkout();
-        fill(checkout.folder.path());
-        checkout.commit("Initial commit");
-        run(&mut checkout.push("HEAD", false));
         repository
     }
 

@@ -40,6 +40,25 @@ pub(crate) fn name(pid: Pid) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// Resident memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Now.
+    pub(crate) now: u64,
+    /// The most since the start.
+    pub(crate) peak: u64,
+}
+
+/// Resident memory of a running process, as the kernel counts it.
+pub(crate) fn memory(pid: Pid) -> Memory {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let bytes = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    };
+    Memory { now: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+}
+
 fn every() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").unwrap();
     entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))

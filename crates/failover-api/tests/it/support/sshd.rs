@@ -179,6 +179,16 @@ impl SshServer {
         self.file("known_hosts")
     }
 
+    /// What `GIT_SSH_COMMAND` must be for a Git that makes a new connection with this key each time.
+    pub(crate) fn ssh_command(&self, key: &Path) -> String {
+        format!(
+            "ssh -F /dev/null -i {} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
+             -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=5",
+            key.display(),
+            self.known_hosts().display(),
+        )
+    }
+
     /// What the server has logged since it was first started.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.file("log")).unwrap()
