@@ -95,7 +95,8 @@ impl Reader {
             }
             Err(problem) => {
                 let kept = state.config.is_some();
-                tracing::error!(%problem, last_good_config_kept = kept, "config refused");
+                let problems = problem.to_string().replace('\n', "; ");
+                tracing::error!(file = %self.path.display(), problems, last_good_config_kept = kept, "config refused");
                 state.problem = Some(problem);
             }
         }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use failover_core::code::Code;
+use failover_core::code::{Code, Problem};
 use failover_core::config::Config;
 use failover_core::history::{self, Event};
-use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision};
+use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision, ServiceName};
+use failover_core::topology::ServiceState;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub struct View {
     pub tree: Tree,
     /// What happened, newest first, as far back as the mirror reaches.
     pub events: Vec<Event>,
+    /// Why services cannot be moved as things are, each reason with its service.
+    pub problems: Vec<(ServiceName, Problem)>,
     /// When the remote was last seen to be at this commit.
     pub seen: Instant,
 }
@@ -37,6 +40,7 @@ impl View {
 #[derive(Debug, Default)]
 pub struct Reader {
     facts: HashMap<(BlobId, bool), Arc<FileFacts>>,
+    sources: HashMap<BlobId, Arc<Source>>,
 }
 
 impl Reader {
@@ -69,16 +73,28 @@ impl Reader {
         self.facts = facts;
         let listing = Listing::new(files);
         let mut sources = BTreeMap::new();
+        let mut kept = HashMap::new();
         for path in listing.needed(&config) {
-            if let Some(file) = listing.file(&path)
-                && let Ok(text) = String::from_utf8(mirror.blob(&file.blob)?)
-            {
-                sources.insert(path, Arc::new(Source::new(text)));
-            }
+            let Some(file) = listing.file(&path) else { continue };
+            let source = match self.sources.get(&file.blob) {
+                Some(known) => Arc::clone(known),
+                None => match String::from_utf8(mirror.blob(&file.blob)?) {
+                    Ok(text) => Arc::new(Source::new(text)),
+                    Err(_) => continue,
+                },
+            };
+            kept.insert(file.blob.clone(), Arc::clone(&source));
+            sources.insert(path, source);
         }
         let events = history::events(&mirror.commits(&commit)?);
+        self.sources = kept;
         let tree = Tree { revision: Revision { branch, commit }, listing: Arc::new(listing), sources };
-        Ok(View { config, tree, events, seen })
+        let problems = config.services().flat_map(|service| {
+            let problems = ServiceState::read(service, &tree).problems;
+            problems.into_iter().map(|problem| (service.name.clone(), problem))
+        });
+        let problems = problems.collect();
+        Ok(View { config, tree, events, problems, seen })
     }
 }
 

@@ -163,6 +163,18 @@ impl Found<'_, '_> {
                         detail,
                     });
                 }
+                // A pod runs only where every label fits, so one more label can leave no node at all.
+                (None, _) if setting.setting.kind == SettingKind::Node && !setting.beside.is_empty() => {
+                    let others = setting.beside.join(", ");
+                    self.findings.push(Finding {
+                        check: Check::KeyAdded,
+                        verdict: Verdict::Block,
+                        service: self.state.name().clone(),
+                        detail: format!(
+                            "{at}: the node selector has {others} but not the configured label, and both together may fit no node; is node_label_key right?"
+                        ),
+                    });
+                }
                 (None, _) => self.findings.push(Finding {
                     check: Check::KeyAdded,
                     verdict: Verdict::Warn,
@@ -190,9 +202,11 @@ impl Found<'_, '_> {
                     self.add(Check::TargetClaim, Verdict::Pass, detail);
                 }
                 Err(problem) => {
+                    let near = problem.hint.split_once("near: ").map(|(_, near)| format!(" (near: {near})"));
                     let detail = format!(
-                        "{}; the cluster may have the claim from elsewhere, else the pod will stay Pending",
-                        problem.detail
+                        "{}{}; the cluster may have the claim from elsewhere, else the pod will stay Pending",
+                        problem.detail,
+                        near.unwrap_or_default()
                     );
                     self.add(Check::TargetClaim, Verdict::Unknown, detail);
                 }

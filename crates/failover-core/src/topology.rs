@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::code::{Code, Problem};
 use crate::config::{Service, Setting, Target};
-use crate::field::Value;
+use crate::field::{FieldPath, Segment, Value};
 use crate::manifest::{self, Field, Scalar};
 use crate::name::{Role, ServiceName};
 use crate::tree::{Found, Tree, unreadable};
-use crate::yaml::{Node, Place};
+use crate::yaml::{Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -85,6 +85,8 @@ pub struct SettingState<'a> {
     pub place: Place,
     /// Which of the two values it is.
     pub side: Side,
+    /// For a field that is absent: the keys that stand where its own would be added.
+    pub beside: Vec<String>,
 }
 
 /// One service as the manifests have it.
@@ -151,6 +153,18 @@ fn documents<'t>(tree: &'t Tree, found: &Found, target: &Target) -> Result<&'t [
     source.documents().map_err(|error| unreadable(&found.path, error.place, &error.message))
 }
 
+/// The keys of the mapping that `field` belongs into.
+fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
+    let anchors = Anchors::of(document);
+    let (_, above) = field.segments().split_last().unwrap_or((&Segment::Key(String::new()), &[]));
+    let parent = above.iter().try_fold(document, |node, segment| match segment {
+        Segment::Key(key) => anchors.get(node, key),
+        Segment::Item { .. } => None,
+    });
+    let entries = parent.map(|parent| anchors.resolve(parent).entries()).unwrap_or_default();
+    entries.iter().filter_map(|(key, _)| key.as_text().map(str::to_owned)).collect()
+}
+
 impl<'a> SettingState<'a> {
     fn read(setting: &'a Setting, found: Found, documents: &[Node]) -> Result<Self, Problem> {
         let in_file = |problem: Problem, place| problem.in_file(&found.path, Some(place));
@@ -177,6 +191,10 @@ impl<'a> SettingState<'a> {
             Some(value) if *value == setting.backup => Side::Backup,
             Some(_) => Side::Other,
         };
-        Ok(Self { setting, found, current, place, side })
+        let beside = match (side, documents.get(found.document)) {
+            (Side::Absent, Some(document)) => keys_beside(document, &setting.field),
+            _ => Vec::new(),
+        };
+        Ok(Self { setting, found, current, place, side, beside })
     }
 }

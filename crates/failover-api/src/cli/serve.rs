@@ -105,6 +105,9 @@ fn ssh_settings(
         (RemoteUrl::Local(_), _, _) => Ok(None),
         (RemoteUrl::Ssh { .. }, Some(key), Some(known_hosts)) => {
             let absolute = |path: &Path| std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()));
+            for file in [key, known_hosts].into_iter().filter(|file| !file.exists()) {
+                tracing::warn!(file = %file.display(), "the file is not there yet");
+            }
             let shim = std::env::current_exe().map_err(|error| format!("this program's own file is unknown: {error}"))?;
             Ok(Some(SshSettings { key: absolute(key)?, known_hosts: absolute(known_hosts)?, shim }))
         }

@@ -82,7 +82,11 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
     } else {
         Code::RemoteFailed
     };
-    RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(stderr)))
+    // ssh adds a command that removes the old key, which is the last thing to do here.
+    let telling =
+        |line: &&str| code != Code::HostKeyChanged || line.contains("SHA256:") || line.contains("Offending");
+    let words = stderr.lines().filter(telling).collect::<Vec<_>>().join("\n");
+    RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(&words)))
 }
 
 /// Whether git's own words are about files of the local copy.

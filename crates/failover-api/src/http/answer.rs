@@ -13,6 +13,7 @@ use failover_core::topology::{ServiceState, SettingState};
 use serde_json::{Value, json};
 
 use crate::pipeline::Moved;
+use crate::source::ConfigState;
 use crate::view::View;
 
 /// An answer as people read it with curl: indented, in the order it was put together, with a line's end.
@@ -63,6 +64,15 @@ pub(super) fn add_view(answer: &mut Value, view: &View) {
     answer["view_age_seconds"] = json!(view.age_seconds());
 }
 
+/// That the config file is not what is in force, when that is so: whoever moves must know by which config.
+pub(super) fn add_config_problem(answer: &mut Value, config: &ConfigState) {
+    if config.problem.is_some() {
+        answer["config_problem"] = json!(
+            "the config file as it is now is refused, and the last good one is in force; see GET /api/health"
+        );
+    }
+}
+
 /// What a plan would do.
 pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
     let mut answer = json!({ "dry_run": true, "changed": !plan.is_empty() });
@@ -80,13 +90,20 @@ pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
 /// What a move did.
 pub(super) fn moved(moved: &Moved) -> Value {
     let (mut answer, plan, view): (Value, Option<&Plan>, Option<&Arc<View>>) = match moved {
-        Moved::Changed { committed, plan, view } => {
-            let answer = json!({
+        Moved::Changed { committed, plan, event, view } => {
+            let mut answer = json!({
                 "changed": true,
-                "replayed": plan.is_none(),
+                "replayed": event.is_some(),
                 "commit": committed.commit(),
                 "operation_id": committed.operation(),
             });
+            if let Some(event) = event {
+                match &event.services[..] {
+                    [service] => answer["service"] = json!(service),
+                    services => answer["services"] = json!(services),
+                }
+                answer["to"] = json!(event.to);
+            }
             (answer, plan.as_deref(), view.as_ref())
         }
         Moved::Unchanged { plan, done_by, view } => {
@@ -114,6 +131,7 @@ fn add_moves(answer: &mut Value, moves: &[Move]) {
     if let [one] = moves {
         answer["service"] = json!(one.service);
         answer["from"] = json!(one.from);
+        answer["to"] = json!(one.to);
         answer["changes"] = json!(one.changes);
     } else {
         answer["services"] = json!(moves);

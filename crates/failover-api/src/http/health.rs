@@ -43,6 +43,11 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         let hint = "see the other problems, and the server's log";
         problems.push(json!({ "code": Code::ViewStale, "detail": detail, "hint": hint }));
     }
+    for (service, problem) in view.iter().flat_map(|view| &view.problems) {
+        let mut entry = json!(problem);
+        entry["service"] = json!(service);
+        problems.push(entry);
+    }
     let status = match (&view, problems.is_empty()) {
         (None, true) => "starting",
         (None, false) => "unavailable",
@@ -61,7 +66,8 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
             "valid": config.problem.is_none(),
             "problems": match &config.problem {
                 Some(ConfigProblem::Invalid(errors)) => json!(errors),
-                Some(ConfigProblem::Unreadable { .. }) | None => json!([]),
+                Some(problem @ ConfigProblem::Unreadable { .. }) => json!([{ "message": problem.to_string() }]),
+                None => json!([]),
             },
         },
         "repository": { "files": files, "unreadable_files": unreadable },

@@ -73,7 +73,9 @@ pub(super) async fn carry_out(
         return show_plan(&state, &intent, &request.headers).await;
     }
     let moved = state.pipeline.carry_out(intent).await?;
-    Ok(Readable(answer::moved(&moved)).into_response())
+    let mut answer = answer::moved(&moved);
+    answer::add_config_problem(&mut answer, &state.pipeline.config());
+    Ok(Readable(answer).into_response())
 }
 
 /// `GET …/promote?dry-run=true` and `…/demote?dry-run=true`
@@ -113,7 +115,11 @@ async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Re
     let form = Form::accepted(headers)?;
     let (plan, view) = state.pipeline.dry_run(intent).await?;
     Ok(match form {
-        Form::Json => Readable(answer::dry_run(&plan, &view)).into_response(),
+        Form::Json => {
+            let mut answer = answer::dry_run(&plan, &view);
+            answer::add_config_problem(&mut answer, &state.pipeline.config());
+            Readable(answer).into_response()
+        }
         Form::Diff => ([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], render::unified_diff(&plan))
             .into_response(),
         Form::Patch => {

@@ -34,7 +34,9 @@ pub(super) async fn list(
         answer::add_view(&mut answer, &view);
         answer
     });
-    Ok(Readable(read.await?))
+    let mut answer = read.await?;
+    answer::add_config_problem(&mut answer, &state.pipeline.config());
+    Ok(Readable(answer))
 }
 
 /// `GET /api/failover/{service}/status`
@@ -47,6 +49,7 @@ pub(super) async fn status(
     let view = newest(&state)?;
     known(&view.config, &name)?;
     let (mut answer, active) = blocking(move || read_status(&view, &name)).await??;
+    answer::add_config_problem(&mut answer, &state.pipeline.config());
     let status = match parameters.get("expect") {
         None => StatusCode::OK,
         Some(expected @ ("primary" | "backup" | "mixed" | "unknown")) => {

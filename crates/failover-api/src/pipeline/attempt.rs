@@ -169,7 +169,7 @@ impl<'p> Attempt<'p> {
         let outcome = self.pipeline.repository.push(mirror, commit, &plan.base.commit, self.deadline).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let operation = &self.intent.operation;
-        tracing::info!(%operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "pushed");
+        tracing::info!(%operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
         outcome
     }
 
@@ -179,7 +179,7 @@ impl<'p> Attempt<'p> {
         // The move is done: that the local copy cannot follow is no reason to say otherwise.
         let view = self.pipeline.publish(mirror, commit, Instant::now()).await;
         let view = view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok();
-        Next::Done(Moved::Changed { committed, plan: Some(plan), view })
+        Next::Done(Moved::Changed { committed, plan: Some(plan), event: None, view })
     }
 
     /// Finds out what became of a push whose answer was lost. While the branch is where our commit's parent is,
@@ -301,13 +301,20 @@ fn landed(event: &Event, view: &Arc<View>) -> Result<Decision, MoveError> {
     let committed = Committed::found(event).ok_or_else(|| {
         MoveError::problem(Code::Internal, "a commit of ours has no operation id", "report the defect")
     })?;
-    Ok(Decision::Answer(Moved::Changed { committed, plan: None, view: Some(Arc::clone(view)) }))
+    Ok(Decision::Answer(Moved::Changed {
+        committed,
+        plan: None,
+        event: Some(Box::new(event.clone())),
+        view: Some(Arc::clone(view)),
+    }))
 }
 
 impl Moved {
     fn with_plan(self, plan: Box<Plan>) -> Self {
         match self {
-            Self::Changed { committed, view, .. } => Self::Changed { committed, plan: Some(plan), view },
+            Self::Changed { committed, view, .. } => {
+                Self::Changed { committed, plan: Some(plan), event: None, view }
+            }
             Self::Unchanged { .. } => self,
         }
     }

@@ -40,6 +40,8 @@ pub enum Moved {
         committed: Committed,
         /// The plan that was carried out; `None` for a repeated call, whose answer is read from history.
         plan: Option<Box<Plan>>,
+        /// What history says of it, when it was read from there.
+        event: Option<Box<Event>>,
         /// The view that holds the commit; `None` when it could not be read after the push.
         view: Option<Arc<View>>,
     },
@@ -216,7 +218,13 @@ impl Pipeline {
         if let Some(old) =
             known.filter(|old| old.tree.revision.commit == commit && Arc::ptr_eq(&old.config, &config))
         {
-            let same = View { config, tree: old.tree.clone(), events: old.events.clone(), seen };
+            let same = View {
+                config,
+                tree: old.tree.clone(),
+                events: old.events.clone(),
+                problems: old.problems.clone(),
+                seen,
+            };
             return Ok(self.announce(same));
         }
         let (reader, mirror, root) =
@@ -231,6 +239,19 @@ impl Pipeline {
 
     fn announce(&self, view: View) -> Arc<View> {
         let view = Arc::new(view);
+        let old = self.view.borrow().clone();
+        let is_new = old.as_ref().is_none_or(|old| old.tree.revision != view.tree.revision);
+        if is_new {
+            let (files, unreadable) = view.tree.listing.counts();
+            tracing::info!(revision = %view.tree.revision, files, unreadable, "repository read");
+        }
+        for (service, problem) in &view.problems {
+            let known =
+                old.as_ref().is_some_and(|old| old.problems.contains(&(service.clone(), problem.clone())));
+            if !known {
+                tracing::warn!(%service, code = %problem.code, %problem, hint = problem.hint, "a service cannot be moved");
+            }
+        }
         self.view.send_replace(Some(Arc::clone(&view)));
         view
     }

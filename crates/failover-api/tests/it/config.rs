@@ -85,7 +85,9 @@ fn a_swapped_volume_is_read_and_a_bad_version_keeps_the_last_good_one() {
         assert_eq!(health["status"], "degraded");
         assert_eq!(health["problems"][0]["code"], "config-invalid", "{health}");
         assert_eq!(health["config"]["problems"][0]["line"].as_u64(), line, "{health}");
-        assert_eq!(server.get("/api/services").json["count"], 2);
+        let services = server.get("/api/services").json;
+        assert_eq!(services["count"], 2);
+        assert!(services["config_problem"].is_string(), "whoever moves must know: {services}");
         assert_eq!(server.get("/readyz").status, 200);
         // A good one in between, so that each bad one is seen by itself.
         volume.publish(Some(&config(&["radarr", "sonarr"])));

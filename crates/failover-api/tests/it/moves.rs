@@ -158,6 +158,7 @@ fn an_idempotency_key_gives_one_answer_on_every_server_and_after_a_restart() {
         let repeated = server.post(path, "", &key);
         assert_eq!(repeated.commit(), commit);
         assert_eq!(repeated.json["replayed"], true);
+        assert_eq!((&repeated.json["service"], &repeated.json["to"]), (&"sonarr".into(), &"backup".into()));
         assert_eq!(repeated.json["operation_id"], original.json["operation_id"]);
         server.post("/api/failover/sonarr/demote", "", &key).assert_problem(422, "idempotency-key-reused");
     }
@@ -317,6 +318,15 @@ fn files_that_cannot_be_edited_are_named_with_line_and_column() {
         assert_eq!(problem["file"].is_string(), line.is_some(), "{}", reply.text);
     }
     assert_eq!(scene.repository.tip(), before);
+    // Nobody has to move a service to learn that it cannot be moved.
+    let health = server.get("/api/health").json;
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(
+        health["problems"].as_array().unwrap().iter().filter(|one| one["service"].is_string()).count(),
+        4,
+        "{health}"
+    );
+    server.wait_log("a warning", |event| event["service"] == "gone" && event["code"] == "manifest-not-found");
     // One bad service does not keep the others from moving, or from being listed.
     server.promote("fine").commit();
     let listed = server.get("/api/services");

@@ -182,7 +182,7 @@ impl Listing {
                 None => "correct `path`, or leave it out to search by kind and name".to_owned(),
             };
             let detail = format!(
-                "{path}, where the config places {target}, is neither a YAML file nor a folder of them under the searched root"
+                "{path}, where the config places {target}, is neither a YAML or JSON file nor a folder of them under the searched root"
             );
             return Err(Problem::new(Code::ManifestNotFound, detail, hint));
         };
@@ -214,6 +214,15 @@ impl Listing {
                 names.push(format!("{}/{}", identity.namespace, identity.name));
             }
         }
+        for (path, document) in self.documents().filter(|(_, document)| group_of(&document.kind).is_some()) {
+            for identity in self.identities(path, document).filter(|identity| identity.is(target)) {
+                let place = document.place.line;
+                near.push(format!(
+                    "{} {}/{} ({path}:{place})",
+                    document.kind, identity.namespace, identity.name
+                ));
+            }
+        }
         if near.is_empty() {
             let wanted = format!("{}/{}", target.namespace, target.name);
             near =
@@ -222,7 +231,7 @@ impl Listing {
         let (files, unreadable) = self.counts();
         let hint = if near.is_empty() {
             format!(
-                "check kind, name and namespace in the config; {files} YAML files were searched, {unreadable} of them could not be read"
+                "check kind, name and namespace in the config; {files} files were searched, {unreadable} of them could not be read"
             )
         } else {
             format!("check kind, name and namespace in the config; near: {}", near.join(", "))
