@@ -24,7 +24,9 @@ const MOVE_LIMIT: Duration = Duration::from_secs(60);
 /// A branch so busy that this many pushes in a row came second is left to the caller.
 const MAX_LOST_RACES: u32 = 20;
 /// Failures of the server or of the mirror that are tried again.
-const MAX_FAILURES: u32 = 3;
+const MAX_FAILURES: u32 = 4;
+/// A failure this soon may be one broken connection; a later one has cost the caller enough.
+const QUICK: Duration = Duration::from_secs(2);
 
 impl Pipeline {
     /// Carries out `intent`. It goes on when the caller stops waiting, since a push cannot be taken back.
@@ -93,7 +95,29 @@ impl<'p> Attempt<'p> {
                 Err(error) if view.seen >= self.asked => return Err(error),
                 Ok(Decision::Answer(_)) | Err(_) => {}
             }
-            (mirror, view) = self.pipeline.fetch(self.lock, self.deadline).await?;
+            (mirror, view) = self.look().await?;
+        }
+    }
+
+    /// Looks at the remote, again when a connection broke: that is no reason to give up. A remote that takes its
+    /// time to be unreachable is.
+    async fn look(&self) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
+        let mut tries = 1;
+        loop {
+            let begun = Instant::now();
+            match self.pipeline.fetch(self.lock, self.deadline).await {
+                Err(MoveError::Remote(error))
+                    if tries < MAX_FAILURES
+                        && matches!(error.code, Code::RemoteFailed | Code::RemoteUnreachable)
+                        && begun.elapsed() < QUICK =>
+                {
+                    tries += 1;
+                    if self.pause(tries).await.is_err() {
+                        return Err(MoveError::Remote(error));
+                    }
+                }
+                looked => return looked,
+            }
         }
     }
 
@@ -105,7 +129,7 @@ impl<'p> Attempt<'p> {
             (Some(mirror), Some(view), Some(config)) if Arc::ptr_eq(&view.config, &config) => {
                 Ok((mirror, view))
             }
-            _ => self.pipeline.fetch(self.lock, self.deadline).await,
+            _ => self.look().await,
         }
     }
 

@@ -12,6 +12,7 @@ mod support;
 
 mod docs;
 mod kit;
+mod chaos;
 mod cli;
 mod config;
 mod demo;
