@@ -20,6 +20,8 @@ pub struct View {
     pub config: Arc<Config>,
     /// The repository's files.
     pub tree: Tree,
+    /// The branch's commits, newest first, as far back as the mirror reaches.
+    pub commits: Vec<CommitId>,
     /// What happened, newest first, as far back as the mirror reaches.
     pub events: Vec<Event>,
     /// Why services cannot be moved as things are, each reason with its service.
@@ -86,7 +88,9 @@ impl Reader {
             kept.insert(file.blob.clone(), Arc::clone(&source));
             sources.insert(path, source);
         }
-        let events = history::events(&mirror.commits(&commit)?);
+        let records = mirror.commits(&commit)?;
+        let events = history::events(&records);
+        let commits = records.into_iter().map(|record| record.id).collect();
         self.sources = kept;
         let tree = Tree { revision: Revision { branch, commit }, listing: Arc::new(listing), sources };
         let problems = config.services().flat_map(|service| {
@@ -94,7 +98,7 @@ impl Reader {
             problems.into_iter().map(|problem| (service.name.clone(), problem))
         });
         let problems = problems.collect();
-        Ok(View { config, tree, events, problems, seen })
+        Ok(View { config, tree, commits, events, problems, seen })
     }
 }
 

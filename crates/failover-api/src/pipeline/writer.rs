@@ -179,15 +179,11 @@ impl Pipeline {
         self.failure.send_replace(fetched.as_ref().err().cloned());
         let (mirror, tip) = fetched?;
         let known = self.view.borrow().clone();
-        if let Some(old) = &known
-            && old.tree.revision.commit != tip
-            && mirror
-                .commits(&tip)
-                .is_ok_and(|commits| commits.iter().all(|one| one.id != old.tree.revision.commit))
-        {
-            tracing::warn!(old = %old.tree.revision, new = %tip, "the branch was rewritten, or moved on very far");
-        }
         let view = self.publish(&mirror, tip, started).await?;
+        if let Some(old) = known.filter(|old| !view.commits.contains(&old.tree.revision.commit)) {
+            let (old, new) = (&old.tree.revision, &view.tree.revision);
+            tracing::warn!(%old, %new, "the branch was rewritten, or moved on very far");
+        }
         Ok((mirror, view))
     }
 
@@ -221,6 +217,7 @@ impl Pipeline {
             let same = View {
                 config,
                 tree: old.tree.clone(),
+                commits: old.commits.clone(),
                 events: old.events.clone(),
                 problems: old.problems.clone(),
                 seen,

@@ -194,6 +194,14 @@ fn a_frozen_remote_hangs_neither_reads_nor_the_process() {
     assert!(server.terminate().success());
 }
 
+/// The answer tells of the one commit that was made, at the tip of the branch.
+fn assert_moved_once(scene: &Scene, answer: &serde_json::Value) {
+    assert_eq!(answer["changed"], true, "{answer}");
+    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
+    assert_eq!(scene.repository.commit_count(), 2);
+    scene.repository.fsck().unwrap();
+}
+
 #[test]
 fn a_push_whose_connection_dies_in_the_hook_is_found_on_the_branch() {
     let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
@@ -205,10 +213,7 @@ fn a_push_whose_connection_dies_in_the_hook_is_found_on_the_branch() {
     // The connection is gone and the server's part goes on: nobody may say now that nothing happened.
     wait_for_unknown(&server);
     gate.open();
-    let answer = caller.join().unwrap();
-    assert_eq!(answer["changed"], true, "{answer}");
-    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
-    assert_eq!(scene.repository.commit_count(), 2);
+    assert_moved_once(&scene, &caller.join().unwrap());
 }
 
 #[test]
@@ -227,11 +232,7 @@ fn a_push_that_was_lost_with_the_cache_is_made_again_as_the_same_commit() {
     std::fs::remove_dir_all(only_folder(&folder).join("objects")).unwrap();
     gate.refuse();
     gate.open();
-    let answer = caller.join().unwrap();
-    assert_eq!(answer["changed"], true, "{answer}");
-    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
-    assert_eq!(scene.repository.commit_count(), 2);
-    scene.repository.fsck().unwrap();
+    assert_moved_once(&scene, &caller.join().unwrap());
 }
 
 fn only_folder(parent: &std::path::Path) -> std::path::PathBuf {
@@ -249,10 +250,7 @@ fn a_hook_that_outlives_the_deadline_leaves_one_commit_and_a_true_answer() {
     let caller = ask(&server, "/api/failover/sonarr/promote");
     wait_for_unknown(&server);
     gate.open();
-    let answer = caller.join().unwrap();
-    assert_eq!(answer["changed"], true, "{answer}");
-    assert_eq!(scene.repository.tip(), answer["commit"].as_str().unwrap());
-    assert_eq!(scene.repository.commit_count(), 2);
+    assert_moved_once(&scene, &caller.join().unwrap());
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Listing {
             self.readable(path, target)?;
         }
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
-            .documents()
+            .of_kind(target.kind.as_str())
             .filter(|(path, document)| {
                 target.path.as_ref().map_or(!self.patches.contains(path), |within| is_within(path, within))
                     && is_kind(document, target)
@@ -74,6 +74,14 @@ impl Listing {
                 FileFacts::Manifests(_) | FileFacts::Kustomization(_) => None,
             })
             .collect()
+    }
+
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {
+        let places = self.by_kind.get(kind).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|(path, index)| match &*self.files.get(path)?.facts {
+            FileFacts::Manifests(documents) => Some((path, documents.get(*index)?)),
+            FileFacts::Kustomization(_) | FileFacts::Unreadable { .. } => None,
+        })
     }
 
     fn documents(&self) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {

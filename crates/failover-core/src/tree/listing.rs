@@ -22,6 +22,8 @@ pub struct ListedFile {
 #[derive(Debug, Default)]
 pub struct Listing {
     pub(super) files: BTreeMap<RepoPath, ListedFile>,
+    /// Where the objects of each kind are: the file, and which of its objects.
+    pub(super) by_kind: BTreeMap<String, Vec<(RepoPath, usize)>>,
     pub(super) builds: Builds,
     /// Files that kustomizations use as patches.
     pub(super) patches: BTreeSet<RepoPath>,
@@ -33,10 +35,14 @@ impl Listing {
     pub fn new(files: BTreeMap<RepoPath, ListedFile>) -> Self {
         let mut kustomizations = Vec::new();
         let mut flux = Vec::new();
+        let mut by_kind: BTreeMap<String, Vec<(RepoPath, usize)>> = BTreeMap::new();
         for (path, file) in &files {
             match &*file.facts {
                 FileFacts::Kustomization(kustomization) => kustomizations.push((path, kustomization)),
                 FileFacts::Manifests(documents) => {
+                    for (index, document) in documents.iter().enumerate() {
+                        by_kind.entry(document.kind.clone()).or_default().push((path.clone(), index));
+                    }
                     flux.extend(
                         documents.iter().filter_map(|document| Some((path, document.flux.as_ref()?))),
                     );
@@ -50,7 +56,7 @@ impl Listing {
             .collect();
         let paths: BTreeSet<&RepoPath> = files.keys().collect();
         let builds = kustomize::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
-        Self { files, builds, patches }
+        Self { files, by_kind, builds, patches }
     }
 
     /// The files whose text a plan for any service of `config` needs.
