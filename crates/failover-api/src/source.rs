@@ -43,19 +43,42 @@ pub enum ConfigProblem {
 pub fn watch(path: PathBuf) -> watch::Receiver<ConfigState> {
     let mut reader = Reader { path, last: None };
     let mut state = ConfigState::default();
-    reader.look(&mut state);
+    if let Some(found) = reader.look() {
+        state.take(found, &reader.path);
+    }
     let (sender, receiver) = watch::channel(state);
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !sender.is_closed() {
             ticks.tick().await;
-            sender.send_if_modified(|state| reader.look(state));
+            // Read on a thread of its own: a mounted file can hang, and a defect must not end the watching.
+            let (path, mut looking) = (reader.path.clone(), reader.clone());
+            let found = tokio::task::spawn_blocking(move || {
+                let found = looking.look();
+                (looking, found)
+            });
+            match found.await {
+                Ok((looked, Some(found))) => {
+                    reader = looked;
+                    sender.send_modify(|state| state.take(found, &path));
+                }
+                Ok((_, None)) => {}
+                Err(error) => {
+                    tracing::error!(%error, "reading the config ended abnormally");
+                    let reason = "reading it ended abnormally; please report the file".to_owned();
+                    reader.last = read(&path).into();
+                    sender.send_modify(|state| {
+                        state.problem = Some(ConfigProblem::Unreadable { path: path.clone(), reason });
+                    });
+                }
+            }
         }
     });
     receiver
 }
 
+#[derive(Debug, Clone)]
 struct Reader {
     path: PathBuf,
     /// What the last look found, so that a file is judged once.
@@ -63,20 +86,27 @@ struct Reader {
 }
 
 impl Reader {
-    /// Brings `state` up to date with the file; false when the file is as it was.
-    fn look(&mut self, state: &mut ConfigState) -> bool {
+    /// What the file says; `None` when it is as it was.
+    fn look(&mut self) -> Option<Result<Config, ConfigProblem>> {
         let found = read(&self.path);
         if self.last.as_ref() == Some(&found) {
-            return false;
+            return None;
         }
         let parsed = match &found {
             Ok(text) => config::parse(text).map_err(ConfigProblem::Invalid),
             Err(reason) => Err(ConfigProblem::Unreadable { path: self.path.clone(), reason: reason.clone() }),
         };
         self.last = Some(found);
-        match parsed {
+        Some(parsed)
+    }
+}
+
+impl ConfigState {
+    /// Puts a good config into force; a bad one is only told of.
+    fn take(&mut self, found: Result<Config, ConfigProblem>, path: &Path) {
+        match found {
             Ok(config) => {
-                state.generation += 1;
+                self.generation += 1;
                 if config
                     .services()
                     .any(|service| service.cooldown.is_some() || service.max_data_age.is_some())
@@ -87,20 +117,19 @@ impl Reader {
                 }
                 tracing::info!(
                     services = config.services().len(),
-                    generation = state.generation,
+                    generation = self.generation,
                     "config loaded"
                 );
-                state.config = Some(Arc::new(config));
-                state.problem = None;
+                self.config = Some(Arc::new(config));
+                self.problem = None;
             }
             Err(problem) => {
-                let kept = state.config.is_some();
                 let problems = problem.to_string().replace('\n', "; ");
-                tracing::error!(file = %self.path.display(), problems, last_good_config_kept = kept, "config refused");
-                state.problem = Some(problem);
+                let kept = self.config.is_some();
+                tracing::error!(file = %path.display(), problems, last_good_config_kept = kept, "config refused");
+                self.problem = Some(problem);
             }
         }
-        true
     }
 }
 

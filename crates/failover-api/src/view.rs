@@ -8,7 +8,7 @@ use failover_core::config::Config;
 use failover_core::history::{self, Event};
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision, ServiceName};
 use failover_core::topology::ServiceState;
-use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
+use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree, is_kustomization};
 use tokio::time::Instant;
 
 use crate::git::{Mirror, MirrorError, RemoteError};
@@ -63,7 +63,7 @@ impl Reader {
         let mut files = BTreeMap::new();
         for (path, blob) in mirror.manifest_files(&commit, root)? {
             // What a file says also depends on whether Kustomize takes it for its own.
-            let key = (blob.clone(), path.file_name().starts_with(['k', 'K']));
+            let key = (blob.clone(), is_kustomization(path.file_name()));
             let known = match self.facts.get(&key) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(FileFacts::read(path.file_name(), &mirror.blob(&blob)?)),

@@ -162,7 +162,16 @@ fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
         Segment::Item { .. } => None,
     });
     let entries = parent.map(|parent| anchors.resolve(parent).entries()).unwrap_or_default();
-    entries.iter().filter_map(|(key, _)| key.as_text().map(str::to_owned)).collect()
+    let own = match field.segments().last() {
+        Some(Segment::Key(key)) => Some(key.as_str()),
+        Some(Segment::Item { .. }) | None => None,
+    };
+    entries
+        .iter()
+        .filter_map(|(key, _)| key.as_text())
+        .filter(|key| Some(*key) != own)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl<'a> SettingState<'a> {

@@ -25,8 +25,8 @@ impl Cache {
         std::fs::create_dir_all(&parent)?;
         // A folder that another server makes at this moment must not be taken for one that was left.
         let guard = File::options().create(true).append(true).open(parent.join(GUARD));
-        let guard = guard.and_then(|guard| guard.lock().map(|()| guard));
-        if guard.is_ok() {
+        let guard = guard.ok().filter(locks_soon);
+        if guard.is_some() {
             for entry in std::fs::read_dir(&parent)?.flatten() {
                 if entry.file_name().to_string_lossy().starts_with(PREFIX) {
                     remove_if_left(&entry.path());
@@ -42,6 +42,16 @@ impl Cache {
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Whether the lock is ours within a second; whoever else holds it must not keep this server from starting.
+fn locks_soon(file: &File) -> bool {
+    (0..100).any(|_| {
+        file.try_lock().is_ok() || {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            false
+        }
+    })
 }
 
 fn remove_if_left(folder: &Path) {

@@ -60,15 +60,33 @@ pub(super) struct Finished {
     pub(super) timed_out: bool,
 }
 
+/// Why a command did not run at all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotStarted {
+    /// Our own files could not be written.
+    #[error("the SSH configuration could not be written: {0}")]
+    Prepare(std::io::Error),
+    /// The program could not be started.
+    #[error("the git program could not be started: {0}")]
+    Spawn(std::io::Error),
+}
+
+impl Finished {
+    /// A command whose end could not be observed.
+    fn lost(error: std::io::Error) -> Self {
+        Self { code: None, stdout: String::new(), stderr: error.to_string(), timed_out: false }
+    }
+}
+
 impl Runner {
     /// Runs `git` with `arguments` until `deadline`.
-    pub(super) async fn run<I, S>(&self, arguments: I, deadline: Instant) -> std::io::Result<Finished>
+    pub(super) async fn run<I, S>(&self, arguments: I, deadline: Instant) -> Result<Finished, NotStarted>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
         if let Some(ssh) = &self.ssh {
-            ssh.prepare()?;
+            ssh.prepare().map_err(NotStarted::Prepare)?;
         }
         let mut command = Command::new("git");
         command
@@ -80,7 +98,9 @@ impl Runner {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        finish(command.spawn()?, deadline).await
+        let child = command.spawn().map_err(NotStarted::Spawn)?;
+        // From here on the command may have done anything: what goes wrong is no word about the remote.
+        Ok(finish(child, deadline).await.unwrap_or_else(Finished::lost))
     }
 
     fn environment(&self) -> Vec<(&'static str, OsString)> {

@@ -68,11 +68,15 @@ pub(super) fn push_outcome(finished: &Finished, branch: &str) -> PushOutcome {
 
 fn rejected(summary: &str, stderr: &str) -> PushOutcome {
     let reason = summary.rsplit_once('(').map_or(summary, |(_, reason)| reason.trim_end_matches(')'));
-    if !summary.starts_with("[remote rejected]") {
+    if summary.starts_with("[rejected]") {
         return match reason {
             "stale info" | "fetch first" | "non-fast-forward" => PushOutcome::LostRace,
             _ => PushOutcome::Failed(failed(reason, stderr)),
         };
+    }
+    if !summary.starts_with("[remote rejected]") {
+        // Such as "[remote failure] (remote failed to report status)": the server has the commit and said nothing.
+        return PushOutcome::Unknown(quote(summary));
     }
     match reason {
         // The branch moved inside the server between its advertisement and our push.
@@ -86,15 +90,21 @@ fn rejected(summary: &str, stderr: &str) -> PushOutcome {
         // Seen from large hosts when one of their own steps failed: it may have happened all the same.
         "failure" => PushOutcome::Unknown(quote(stderr)),
         _ if stderr.contains("fatal error in commit_refs") => PushOutcome::Unknown(quote(stderr)),
-        _ => {
+        _ if POLICY.iter().any(|words| reason.contains(words)) => {
             let words = remote_words(stderr);
             let words =
                 if words.is_empty() { String::new() } else { format!(" Its words: {}", quote(&words)) };
             let detail = format!("the Git remote refused the push: {}.{words}", quote(reason));
             PushOutcome::Refused(RemoteError::new(Code::RemoteRefused, detail))
         }
+        // Not a word that is known for a decision: look what is there, and try again a few times.
+        _ => PushOutcome::Failed(failed(reason, stderr)),
     }
 }
+
+/// What servers call a decision against a push: hooks, protected branches, rules, a checked-out branch.
+const POLICY: [&str; 8] =
+    ["declined", "protected", "prohibited", "violation", "denied", "not allowed", "checked out", "read-only"];
 
 fn not_reported(stderr: &str) -> PushOutcome {
     // What git says when the connection ends before the server's first word, so before anything is sent.
@@ -105,7 +115,9 @@ fn not_reported(stderr: &str) -> PushOutcome {
     // A server can write that line too, so nothing may speak for a later end.
     let later = ["hung up unexpectedly", "unexpected disconnect", "early EOF", "send-pack"];
     if !before_contact || later.iter().any(|words| stderr.contains(words)) {
-        let damaged = stderr.contains("bad object") || stderr.contains("not a valid object");
+        let mut own =
+            stderr.lines().filter(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+        let damaged = own.any(|line| line.contains("bad object") || line.contains("not a valid object"));
         return if damaged {
             PushOutcome::MirrorDamaged(quote(stderr))
         } else {
@@ -182,6 +194,29 @@ mod tests {
         ] {
             assert_eq!(outcome(Some(1), &line(summary), stderr, false), PushOutcome::LostRace, "{summary}");
         }
+    }
+
+    #[test]
+    fn only_what_is_known_for_a_decision_is_one() {
+        let rejected = |summary: &str| outcome(Some(1), &format!("!{REFS}{summary}\nDone\n"), "", false);
+        for policy in [
+            "hook declined",
+            "protected branch hook declined",
+            "push declined due to repository rule violations",
+        ] {
+            assert!(
+                matches!(rejected(&format!("[remote rejected] ({policy})")), PushOutcome::Refused(_)),
+                "{policy}"
+            );
+        }
+        for strange in ["failed to lock", "Internal Server Error", "TF401028"] {
+            assert!(
+                matches!(rejected(&format!("[remote rejected] ({strange})")), PushOutcome::Failed(_)),
+                "{strange}"
+            );
+        }
+        let silent = "[remote failure] (remote failed to report status)";
+        assert!(matches!(rejected(silent), PushOutcome::Unknown(_)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use failover_core::code::Code;
 use failover_core::name::{BranchName, CommitId};
 use tokio::time::Instant;
 
-use super::command::{Finished, Runner};
+use super::command::{Finished, NotStarted, Runner};
 use super::error::{RemoteError, classify};
 use super::mirror::DEPTH;
 use super::porcelain::{PushOutcome, push_outcome};
@@ -186,8 +186,9 @@ impl Remote {
         arguments: impl IntoIterator<Item = S>,
         deadline: Instant,
     ) -> Result<Finished, RemoteError> {
-        self.runner.run(arguments, deadline).await.map_err(|error| {
-            RemoteError::new(Code::GitMissing, format!("the git program could not be started: {error}"))
+        self.runner.run(arguments, deadline).await.map_err(|error| match error {
+            NotStarted::Prepare(_) => RemoteError::new(Code::CacheFailed, error.to_string()),
+            NotStarted::Spawn(_) => RemoteError::new(Code::GitMissing, error.to_string()),
         })
     }
 

@@ -75,6 +75,14 @@ impl Repository {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Throws the mirror away: something in it is missing or wrong, and a fetch would not bring it back.
+    pub fn discard_mirror(&self) {
+        let old = self.mirror.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(old) = old {
+            remove(old.folder());
+        }
+    }
+
     /// Brings the mirror to the branch's tip and returns it, with the mirror that holds it.
     ///
     /// # Errors

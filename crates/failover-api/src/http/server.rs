@@ -24,6 +24,9 @@ use tower_service::Service;
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take to send a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// The age at which a connection ends, so that a client that reads nothing cannot keep it. A move takes a minute
+/// at most, and goes on without its caller.
+const MAX_AGE: Duration = Duration::from_secs(180);
 /// After accepting failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,8 +51,10 @@ pub(super) async fn accept(
                 let connection = connections.watch(serve(&http, stream, peer, router.clone()));
                 tokio::spawn(async move {
                     let _slot = slot;
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, %peer, "a connection broke");
+                    match tokio::time::timeout(MAX_AGE, connection).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(%error, %peer, "a connection broke"),
+                        Err(_) => tracing::debug!(%peer, "a connection was ended for its age"),
                     }
                 });
             }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
-use crate::git::{Mirror, MirrorError, PushOutcome};
+use crate::git::{Mirror, MirrorError, PushOutcome, RemoteError};
 use crate::view::{View, mirror_failed};
 
 /// The longest that a caller waits for a move, in a queue or at the remote.
@@ -173,8 +173,9 @@ impl<'p> Attempt<'p> {
             Ok(commit) => commit,
             Err(error) => return self.try_again(failures, error),
         };
+        let pushed = Instant::now();
         match self.push_once(mirror, &plan, &commit).await {
-            PushOutcome::Accepted => Ok(self.accepted(mirror, plan, commit).await),
+            PushOutcome::Accepted => Ok(self.accepted(mirror, plan, commit, pushed).await),
             PushOutcome::LostRace => Ok(Next::PlanAgain),
             PushOutcome::Failed(error) if error.code.is_transient() => {
                 self.try_again(failures, MoveError::Remote(error))
@@ -197,11 +198,17 @@ impl<'p> Attempt<'p> {
         outcome
     }
 
-    async fn accepted(&self, mirror: &Arc<Mirror>, plan: Box<Plan>, commit: CommitId) -> Next {
+    async fn accepted(
+        &self,
+        mirror: &Arc<Mirror>,
+        plan: Box<Plan>,
+        commit: CommitId,
+        pushed: Instant,
+    ) -> Next {
         let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
         self.pipeline.heard_from_remote();
         // The move is done: that the local copy cannot follow is no reason to say otherwise.
-        let view = self.pipeline.publish(mirror, commit, Instant::now()).await;
+        let view = self.pipeline.publish(mirror, commit, pushed).await;
         let view = view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok();
         Next::Done(Moved::Changed { committed, plan: Some(plan), event: None, view })
     }
@@ -237,8 +244,9 @@ impl<'p> Attempt<'p> {
                     continue;
                 }
             }
+            let pushed = Instant::now();
             match self.push_once(&mirror, &plan, &commit).await {
-                PushOutcome::Accepted => return Ok(self.accepted(&mirror, plan, commit).await),
+                PushOutcome::Accepted => return Ok(self.accepted(&mirror, plan, commit, pushed).await),
                 // No other answer to this push says what became of the first one.
                 outcome @ (PushOutcome::LostRace
                 | PushOutcome::Refused(_)
@@ -298,6 +306,9 @@ impl<'p> Attempt<'p> {
     /// Plans again after a failure that left nothing on the branch, unless there were too many.
     fn try_again(&self, failures: &mut u32, error: MoveError) -> Result<Next, MoveError> {
         *failures += 1;
+        if matches!(&error, MoveError::Remote(error) if error.code == Code::CacheFailed) {
+            self.pipeline.repository.discard_mirror();
+        }
         if *failures >= MAX_FAILURES { Err(error) } else { Ok(Next::PlanAgain) }
     }
 
@@ -308,11 +319,17 @@ impl<'p> Attempt<'p> {
             let pause = Duration::from_millis(fastrand::u64(0..longest));
             tokio::time::sleep_until(self.deadline.min(Instant::now() + pause)).await;
         }
-        if self.pipeline.stop.is_cancelled() || Instant::now() >= self.deadline {
-            Err(conflict())
-        } else {
-            Ok(())
+        if self.pipeline.stop.is_cancelled() {
+            return Err(shutting_down());
         }
+        if Instant::now() >= self.deadline {
+            let detail = "the time for the move was over before the remote took it; nothing was committed";
+            return Err(MoveError::Remote(RemoteError {
+                code: Code::RemoteTimeout,
+                detail: detail.to_owned(),
+            }));
+        }
+        Ok(())
     }
 }
 

@@ -158,26 +158,43 @@ impl Pipeline {
 
     pub(super) async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, MoveError> {
         tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(shutting_down()),
             lock = tokio::time::timeout_at(deadline, self.writer.lock()) => lock.map_err(|_| {
                 MoveError::problem(Code::Busy, "earlier moves were still under way", "ask again; nothing was committed")
             }),
-            () = self.stop.cancelled() => Err(shutting_down()),
         }
     }
 
     /// Looks at the remote and publishes what it finds.
     pub(super) async fn fetch(
         &self,
+        lock: &MutexGuard<'_, ()>,
+        deadline: Instant,
+    ) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
+        let mut looked = self.fetch_once(lock, deadline).await;
+        if is_damage(&looked) {
+            self.repository.discard_mirror();
+            looked = self.fetch_once(lock, deadline).await;
+        }
+        let failure = match &looked {
+            Err(MoveError::Remote(error)) => Some(error.clone()),
+            Err(_) | Ok(_) => None,
+        };
+        if let Some(error) = &failure {
+            tracing::warn!(code = %error.code, %error, "the remote could not be read");
+        }
+        self.failure.send_replace(failure);
+        looked
+    }
+
+    async fn fetch_once(
+        &self,
         _lock: &MutexGuard<'_, ()>,
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
         let started = Instant::now();
-        let fetched = self.repository.fetch(deadline).await;
-        if let Err(error) = &fetched {
-            tracing::warn!(code = %error.code, %error, "the remote could not be read");
-        }
-        self.failure.send_replace(fetched.as_ref().err().cloned());
-        let (mirror, tip) = fetched?;
+        let (mirror, tip) = self.repository.fetch(deadline).await?;
         let known = self.view.borrow().clone();
         let view = self.publish(&mirror, tip, started).await?;
         if let Some(old) = known.filter(|old| !view.commits.contains(&old.tree.revision.commit)) {
@@ -278,7 +295,7 @@ impl Pipeline {
             pause = if failed { longer(pause, self.settings.poll) } else { FIRST_RETRY };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                changed = config.changed() => if changed.is_err() { return },
+                changed = config.changed() => if changed.is_err() { tokio::time::sleep(wait).await },
                 () = self.stop.cancelled() => return,
             }
         }
@@ -315,6 +332,11 @@ impl Pipeline {
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+/// Whether the mirror could not be read although the remote could.
+fn is_damage<T>(looked: &Result<T, MoveError>) -> bool {
+    matches!(looked, Err(MoveError::Remote(error)) if error.code == Code::CacheFailed)
+}
 
 pub(super) fn shutting_down() -> MoveError {
     MoveError::problem(

@@ -203,3 +203,16 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
     stream.read_to_end(&mut answer).unwrap();
     assert_eq!(server.get("/livez").status, 200);
 }
+
+#[test]
+fn a_copy_of_a_kustomization_under_another_name_hides_nothing() {
+    let bare = manifest("sonarr").replace("  namespace: media\n", "");
+    let kustomization = "namespace: media\nresources: [deployment.yaml]\n";
+    let repository = Repository::new([
+        ("apps/deployment.yaml", bare.as_str()),
+        ("apps/kustomization-old.yaml", kustomization),
+        ("apps/kustomization.yaml", kustomization),
+    ]);
+    let scene = Scene::with(repository, &config(&["sonarr"]));
+    scene.serve().promote("sonarr").commit();
+}

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::support::api::Server;
 use crate::support::git::{Repository, git};
 use crate::support::process::run;
-use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved};
+use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved, only_folder, ready};
 
 #[test]
 fn there_and_back_restores_every_byte() {
@@ -401,4 +402,39 @@ fn a_renamed_default_branch_is_followed() {
     let reply = server.promote("sonarr");
     reply.commit();
     assert!(reply.json["revision"].as_str().unwrap().starts_with("trunk@"), "{}", reply.text);
+}
+
+#[test]
+fn one_damaged_object_of_the_cache_is_fetched_anew() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let cache = TempDir::new().unwrap();
+    let mut arguments = scene.local();
+    arguments.extend(["--cache-dir".into(), cache.path().into()]);
+    let server = ready(Server::start(arguments));
+    server.promote("radarr").commit();
+    // The manifest that the next move reads, as the cache has it: its bytes are others than its name promises.
+    let other = manifest("sonarr").replace("role: primary", "role: elsewhere");
+    scene.repository.commit_foreign(
+        &manifest_path("sonarr"),
+        format!("# new\n{}", manifest("sonarr")).as_bytes(),
+        "Comment",
+    );
+    let blob =
+        run(git(scene.repository.path()).args(["rev-parse", &format!("main:{}", manifest_path("sonarr"))]))
+            .stdout;
+    let blob = String::from_utf8(blob).unwrap();
+    let (folder, name) = blob.trim().split_at(2);
+    let mirror = only_folder(&only_folder(cache.path()));
+    let object = mirror.join("objects").join(folder).join(name);
+    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
+    let source = TempDir::new().unwrap();
+    std::fs::write(source.path().join("other"), other).unwrap();
+    run(git(source.path()).args(["init", "-q"]));
+    let wrong = run(git(source.path()).args(["hash-object", "-w", "other"])).stdout;
+    let wrong = String::from_utf8(wrong).unwrap();
+    let (wrong_folder, wrong_name) = wrong.trim().split_at(2);
+    std::fs::copy(source.path().join(".git/objects").join(wrong_folder).join(wrong_name), &object).unwrap();
+    let reply = server.promote("sonarr");
+    reply.commit();
+    assert_eq!(scene.text("sonarr"), format!("# new\n{}", moved("sonarr")));
 }

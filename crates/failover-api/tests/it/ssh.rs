@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::support::api::Server;
 use crate::support::git::git;
 use crate::support::process::{PATIENCE, poll, run};
-use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved, ready};
+use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved, only_folder, ready};
 use crate::support::sshd::SshServer;
 
 #[test]
@@ -233,13 +233,6 @@ fn a_push_that_was_lost_with_the_cache_is_made_again_as_the_same_commit() {
     gate.refuse();
     gate.open();
     assert_moved_once(&scene, &caller.join().unwrap());
-}
-
-fn only_folder(parent: &std::path::Path) -> std::path::PathBuf {
-    let paths = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path());
-    let folders: Vec<_> = paths.filter(|path| path.is_dir()).collect();
-    assert_eq!(folders.len(), 1, "{folders:?}");
-    folders[0].clone()
 }
 
 #[test]

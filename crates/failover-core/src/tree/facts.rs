@@ -111,7 +111,8 @@ impl DocumentFacts {
 }
 
 /// The file names that Kustomize takes for its own.
-pub(super) fn is_kustomization(file_name: &str) -> bool {
+#[must_use]
+pub fn is_kustomization(file_name: &str) -> bool {
     matches!(file_name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
 }
 

@@ -1,5 +1,7 @@
 //! Finding a manifest by kind, name and namespace, never by its folder.
 
+use std::collections::BTreeSet;
+
 use super::facts::{DocumentFacts, FileFacts};
 use super::kustomize::{Build, folder_of};
 use super::listing::Listing;
@@ -131,14 +133,14 @@ impl Listing {
         }
         let ways =
             self.builds.get(path).map(|builds| builds.values().collect::<Vec<_>>()).unwrap_or_default();
-        let starts = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
+        let starts: BTreeSet<String> = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
         let through = ways.iter().flat_map(|way| &way.through);
         let patched_by = through.filter(|folder| self.patches_target(folder, target)).cloned().collect();
         Ok(Found {
             path: path.clone(),
             document: document.document,
             place: document.place,
-            built_from: starts,
+            built_from: starts.into_iter().collect(),
             unlisted_by: self.unlisted_by(path),
             patched_by,
         })

@@ -5,7 +5,7 @@ mod facts;
 mod listing;
 mod find;
 
-pub use facts::{DocumentFacts, FileFacts};
+pub use facts::{DocumentFacts, FileFacts, is_kustomization};
 pub use find::Found;
 pub(crate) use find::unreadable;
 pub use listing::{ListedFile, Listing, Source, Tree};

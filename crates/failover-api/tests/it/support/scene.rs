@@ -196,3 +196,11 @@ impl Gate {
         std::fs::write(self.folder.path().join("go"), "").unwrap();
     }
 }
+
+/// The one folder in `parent`.
+pub(crate) fn only_folder(parent: &Path) -> PathBuf {
+    let paths = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path());
+    let folders: Vec<_> = paths.filter(|path| path.is_dir()).collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    folders[0].clone()
+}
