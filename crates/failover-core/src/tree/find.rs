@@ -102,7 +102,7 @@ impl Listing {
         path: &RepoPath,
         document: &'a DocumentFacts,
     ) -> impl Iterator<Item = Identity> + 'a {
-        let builds = self.builds.get(path);
+        let builds = self.builds.of.get(path);
         let own = builds.is_none().then(Build::default);
         builds
             .into_iter()
@@ -131,8 +131,15 @@ impl Listing {
             )
             .in_file(path, Some(document.place)));
         }
+        if self.builds.truncated {
+            let detail =
+                format!("the kustomizations are too many or nested too deep to know what builds {target}");
+            let hint =
+                "name a smaller folder with --root, or find the kustomizations that include each other";
+            return Err(Problem::new(Code::ManifestShared, detail, hint).in_file(path, Some(document.place)));
+        }
         let ways =
-            self.builds.get(path).map(|builds| builds.values().collect::<Vec<_>>()).unwrap_or_default();
+            self.builds.of.get(path).map(|builds| builds.values().collect::<Vec<_>>()).unwrap_or_default();
         let starts: BTreeSet<String> = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
         let through = ways.iter().flat_map(|way| &way.through);
         let patched_by = through.filter(|folder| self.patches_target(folder, target)).cloned().collect();
@@ -147,7 +154,7 @@ impl Listing {
     }
 
     fn unlisted_by(&self, path: &RepoPath) -> Option<String> {
-        if self.builds.contains_key(path) {
+        if self.builds.of.contains_key(path) {
             return None;
         }
         let mut folders: Vec<&str> = self

@@ -58,8 +58,14 @@ pub(super) struct Way {
     pub(super) through: BTreeSet<String>,
 }
 
-/// For every file that is built: its builds.
-pub(super) type Builds = BTreeMap<RepoPath, BTreeMap<Build, Way>>;
+/// What the kustomizations of a repository build.
+#[derive(Debug, Default)]
+pub(super) struct Builds {
+    /// For every file that is built: its builds.
+    pub(super) of: BTreeMap<RepoPath, BTreeMap<Build, Way>>,
+    /// Whether the builds were too deep or too many to follow to their end.
+    pub(super) truncated: bool,
+}
 
 impl Kustomization {
     pub(super) fn read(root: &Node) -> Self {
@@ -181,7 +187,8 @@ pub(super) fn follow<'a>(
         inner.extend(kustomization.resources.iter().filter_map(|reference| resolve(folder, reference)));
     }
 
-    let mut walk = Walk { by_folder: &by_folder, files, builds: Builds::new(), chain: Vec::new(), visits: 0 };
+    let mut walk =
+        Walk { by_folder: &by_folder, files, builds: Builds::default(), chain: Vec::new(), visits: 0 };
     for folder in by_folder.keys().filter(|folder| !inner.contains(**folder)) {
         walk.folder(folder, &Build::default(), folder, 0);
     }
@@ -204,7 +211,12 @@ impl Walk<'_, '_> {
     fn folder(&mut self, folder: &str, outer: &Build, start: &str, depth: usize) {
         self.visits += 1;
         let Some(kustomization) = self.by_folder.get(folder).copied() else { return };
+        // What includes itself is not built at all: Kustomize refuses it.
+        if self.chain.iter().any(|open| open == folder) {
+            return;
+        }
         if depth > MAX_DEPTH || self.visits > MAX_VISITS {
+            self.builds.truncated = true;
             return;
         }
         let build = Build {
@@ -216,6 +228,7 @@ impl Walk<'_, '_> {
         for reference in &kustomization.resources {
             self.visits += 1;
             if self.visits > MAX_VISITS {
+                self.builds.truncated = true;
                 break;
             }
             let Some(target) = resolve(folder, reference) else { continue };
@@ -275,7 +288,7 @@ impl Walk<'_, '_> {
 
     fn file(&mut self, path: &RepoPath, build: &Build, start: &str) {
         if self.files.contains(path) {
-            let way = self.builds.entry(path.clone()).or_default().entry(build.clone()).or_default();
+            let way = self.builds.of.entry(path.clone()).or_default().entry(build.clone()).or_default();
             way.starts.insert(if start.is_empty() { ".".to_owned() } else { start.to_owned() });
             way.through.extend(self.chain.iter().cloned());
         }
