@@ -68,7 +68,7 @@ impl Reader {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(FileFacts::read(path.file_name(), &mirror.blob(&blob)?)),
             };
-            facts.insert((blob.clone(), key.1), Arc::clone(&known));
+            facts.insert(key, Arc::clone(&known));
             files.insert(path, ListedFile { blob, facts: known });
         }
         // Facts of files that are gone are forgotten.

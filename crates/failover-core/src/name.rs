@@ -167,14 +167,6 @@ checked_name! {
         && !s.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), REASON;
 }
 
-impl CommitId {
-    /// The first 12 digits, as people read it.
-    #[must_use]
-    pub fn short(&self) -> &str {
-        &self.0[..12]
-    }
-}
-
 impl RepoPath {
     /// The folder that holds this path; `None` at the top of the repository.
     #[must_use]

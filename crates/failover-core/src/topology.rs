@@ -25,12 +25,6 @@ pub enum Active {
 }
 
 impl Active {
-    /// Whether every setting has its value for `role`.
-    #[must_use]
-    pub fn is(self, role: Role) -> bool {
-        self == Self::from(role)
-    }
-
     /// As answers show it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

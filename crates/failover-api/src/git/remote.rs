@@ -8,7 +8,7 @@ use failover_core::name::{BranchName, CommitId};
 use tokio::time::Instant;
 
 use super::command::{Finished, NotStarted, Runner};
-use super::error::{RemoteError, classify};
+use super::error::{RemoteError, classify, quote};
 use super::mirror::DEPTH;
 use super::porcelain::{PushOutcome, push_outcome};
 use super::ssh::{Master, SshSettings};
@@ -69,8 +69,19 @@ impl Remote {
             ObjectFormat::Sha1 => "--object-format=sha1",
             ObjectFormat::Sha256 => "--object-format=sha256",
         };
-        let init = ["init", "--quiet", "--bare", "--template=", format].map(OsString::from);
-        self.local([git_dir(folder)].into_iter().chain(init), deadline).await?;
+        let arguments = [
+            git_dir(folder),
+            "init".into(),
+            "--quiet".into(),
+            "--bare".into(),
+            "--template=".into(),
+            format.into(),
+        ];
+        let finished = self.run(arguments, deadline).await?;
+        if finished.code != Some(0) {
+            let detail = format!("the local copy could not be made: {}", quote(&finished.stderr));
+            return Err(RemoteError::new(Code::CacheFailed, detail));
+        }
         let config = folder.join("config");
         let written =
             std::fs::read_to_string(&config).and_then(|text| std::fs::write(&config, text + CONFIG));
@@ -79,24 +90,15 @@ impl Remote {
         })
     }
 
-    async fn local(
-        &self,
-        arguments: impl Iterator<Item = OsString>,
-        deadline: Instant,
-    ) -> Result<(), RemoteError> {
-        let finished = self.run(arguments, deadline).await?;
-        if finished.code == Some(0) {
-            return Ok(());
-        }
-        let detail = format!("the local copy could not be made: {}", super::error::quote(&finished.stderr));
-        Err(RemoteError::new(Code::CacheFailed, detail))
-    }
-
     /// The branch that the remote's HEAD names.
     pub(super) async fn default_branch(&self, deadline: Instant) -> Result<BranchName, RemoteError> {
-        let arguments = ["ls-remote", "--symref", "--", "", "HEAD"].map(OsStr::new);
-        let arguments =
-            arguments.map(|argument| if argument.is_empty() { self.url.as_git_argument() } else { argument });
+        let arguments = [
+            "ls-remote".as_ref(),
+            "--symref".as_ref(),
+            "--".as_ref(),
+            self.url.as_git_argument(),
+            "HEAD".as_ref(),
+        ];
         let finished = self.contact(arguments, deadline).await?;
         let name = finished
             .stdout
