@@ -104,5 +104,5 @@ impl Reader {
 
 /// The failure of a mirror, as an answer.
 pub fn mirror_failed(error: &MirrorError) -> RemoteError {
-    RemoteError { code: Code::CacheFailed, detail: error.to_string() }
+    RemoteError::new(Code::CacheFailed, error.to_string())
 }

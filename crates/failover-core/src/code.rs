@@ -118,8 +118,12 @@ codes! {
     SshKeyUnusable "ssh-key-unusable" Failure 502 "The SSH key cannot be used.";
     HostKeyUnknown "host-key-unknown" Failure 502 "The Git remote's host key is not in known_hosts.";
     HostKeyChanged "host-key-changed" Failure 502 "The Git remote's host key differs from known_hosts.";
+    SshUserUnknown "ssh-user-unknown" Failure 502 "The server's user has no name, which SSH insists on.";
+    CredentialsRejected "credentials-rejected" Failure 502 "The Git remote does not accept the credentials.";
+    CertificateUnknown "certificate-unknown" Failure 502 "The Git remote's certificate is not to be trusted.";
+    SigningFailed "signing-failed" Failure 503 "The commit cannot be signed.";
     OutcomeUnknown "outcome-unknown" Failure 504 "It is not known whether the push landed.";
-    GitMissing "git-missing" Failure 503 "The git program cannot be started.";
+    GitMissing "git-missing" Failure 503 "A program that is needed cannot be started.";
     ViewStale "view-stale" Failure 503 "The repository has not been read for a long time.";
     CacheFailed "cache-failed" Failure 503 "The local copy of the repository failed.";
     ShuttingDown "shutting-down" Failure 503 "The server is stopping.";

@@ -45,9 +45,15 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
     let url = RemoteUrl::parse(&origin.to_string_lossy()).map_err(|error| error.to_string())?;
     let author: Author = "failover-api <failover-api@cluster.local>".parse()?;
     let server = Server {
-        git: git::Settings { url, branch: None, ssh: None, cache: Some(folder.path().join("cache")) },
+        git: git::Settings {
+            url,
+            branch: None,
+            ssh: None,
+            secret: git::SecretFolder::default(),
+            cache: Some(folder.path().join("cache")),
+        },
         config: config.clone(),
-        pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1) },
+        pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1), signer: None },
         allow_unauthenticated: false,
     };
     let running = server.start()?;

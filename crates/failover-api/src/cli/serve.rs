@@ -1,7 +1,7 @@
 //! `failover-api serve`
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::stop::stop_signal;
-use crate::git::{self, Author, RemoteUrl, Repository, SshSettings};
+use crate::git::{self, Author, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
 use crate::http::{self, AppState};
 use crate::pipeline::{self, Pipeline};
 use crate::source;
@@ -23,7 +23,7 @@ pub(super) struct Flags {
     /// The services that can move: services.yaml.
     #[arg(long, env = "FAILOVER_API_CONFIG", value_name = "FILE", default_value = "services.yaml")]
     config: PathBuf,
-    /// The repository that Flux reads: ssh://user@host/path, user@host:path or a local path.
+    /// The repository that Flux reads: https://host/path, ssh://user@host/path, user@host:path or a local path.
     #[arg(long, env = "FAILOVER_API_REPO", hide_env_values = true, value_name = "URL|PATH")]
     repo: String,
     /// The branch that Flux reads [default: the repository's HEAD].
@@ -38,6 +38,16 @@ pub(super) struct Flags {
     /// The SSH host keys to trust; no other is.
     #[arg(long, env = "FAILOVER_API_KNOWN_HOSTS", value_name = "FILE")]
     known_hosts: Option<PathBuf>,
+    /// A folder with the files of a Git Secret as Flux knows it: identity and known_hosts, or username and password,
+    /// bearerToken, ca.crt, tls.crt and tls.key, githubAppID and its companions. Read again when they change.
+    #[arg(long, env = "FAILOVER_API_GIT_SECRET_DIR", value_name = "FOLDER")]
+    git_secret_dir: Option<PathBuf>,
+    /// Your own OpenSSH configuration, for jump hosts and keys in hardware. It cannot loosen the checks made here.
+    #[arg(long, env = "FAILOVER_API_SSH_CONFIG", value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+    /// An OpenSSH private key that signs each commit, for Flux's spec.verify. Ed25519 or ECDSA, without passphrase.
+    #[arg(long, env = "FAILOVER_API_SIGNING_KEY", value_name = "FILE")]
+    signing_key: Option<PathBuf>,
     /// Where to keep the local copy of the repository, preferably in memory [default: the temporary folder].
     #[arg(long, env = "FAILOVER_API_CACHE_DIR", value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
@@ -81,40 +91,64 @@ fn parse_poll(text: &str) -> Result<Duration, String> {
 pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     telemetry::start(flags.log_format, LevelFilter::INFO);
     let url = RemoteUrl::parse(&flags.repo).map_err(|error| format!("--repo: {error}"))?;
-    let ssh = ssh_settings(&url, flags.ssh_key.as_deref(), flags.known_hosts.as_deref())?;
-    let settings = git::Settings { url, branch: flags.branch, ssh, cache: flags.cache_dir };
+    let ssh = ssh_settings(&url, &flags)?;
+    if let RemoteUrl::Http { text } = &url
+        && text.starts_with("http://")
+    {
+        tracing::warn!(
+            "http:// sends credentials and commits in the clear; use https:// unless the network is trusted"
+        );
+    }
+    let secret = SecretFolder(flags.git_secret_dir);
+    let settings = git::Settings { url, branch: flags.branch, ssh, secret, cache: flags.cache_dir };
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| {
         format!("--listen {} cannot be used: {error}; give another address or port", flags.listen)
     })?;
     let server = Server {
         git: settings,
         config: flags.config,
-        pipeline: pipeline::Settings { author: flags.author, root: flags.root, poll: flags.poll },
+        pipeline: pipeline::Settings {
+            author: flags.author,
+            root: flags.root,
+            poll: flags.poll,
+            signer: flags.signing_key.as_deref().map(Signer::new),
+        },
         allow_unauthenticated: flags.allow_unauthenticated_moves,
     };
     let running = server.start()?;
     running.answer(listener).await
 }
 
-fn ssh_settings(
-    url: &RemoteUrl,
-    key: Option<&Path>,
-    known_hosts: Option<&Path>,
-) -> Result<Option<SshSettings>, String> {
-    match (url, key, known_hosts) {
-        (RemoteUrl::Local(_), _, _) => Ok(None),
-        (RemoteUrl::Ssh { .. }, Some(key), Some(known_hosts)) => {
-            let absolute = |path: &Path| std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()));
-            for file in [key, known_hosts].into_iter().filter(|file| !file.exists()) {
-                tracing::warn!(file = %file.display(), "the file is not there yet");
-            }
-            let shim = std::env::current_exe().map_err(|error| format!("this program's own file is unknown: {error}"))?;
-            Ok(Some(SshSettings { key: absolute(key)?, known_hosts: absolute(known_hosts)?, shim }))
-        }
-        (RemoteUrl::Ssh { .. }, _, _) => {
-            Err("a repository behind SSH needs --ssh-key and --known-hosts; ssh-keyscan shows a server's host keys".to_owned())
-        }
+/// The SSH files: those that are named, or those of the Secret.
+fn ssh_settings(url: &RemoteUrl, flags: &Flags) -> Result<Option<SshSettings>, String> {
+    if !matches!(url, RemoteUrl::Ssh { .. }) {
+        return Ok(None);
     }
+    let of_secret = |name: &str| flags.git_secret_dir.as_ref().map(|folder| folder.join(name));
+    let key = flags.ssh_key.clone().or_else(|| of_secret("identity"));
+    let known_hosts = flags.known_hosts.clone().or_else(|| of_secret("known_hosts"));
+    if flags.ssh_config.is_none() && (key.is_none() || known_hosts.is_none()) {
+        return Err(
+            "a repository behind SSH needs --ssh-key and --known-hosts, or --git-secret-dir with the files identity and known_hosts; ssh-keyscan shows a server's host keys"
+                .to_owned(),
+        );
+    }
+    let absolute = |path: Option<PathBuf>| {
+        let Some(path) = path else { return Ok(None) };
+        if !path.exists() {
+            tracing::warn!(file = %path.display(), "the file is not there yet");
+        }
+        std::path::absolute(&path).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let shim =
+        std::env::current_exe().map_err(|error| format!("this program's own file is unknown: {error}"))?;
+    let config = flags.ssh_config.clone();
+    Ok(Some(SshSettings {
+        key: absolute(key)?,
+        known_hosts: absolute(known_hosts)?,
+        config: absolute(config)?,
+        shim,
+    }))
 }
 
 /// Everything that a server is made of.

@@ -1,5 +1,7 @@
 //! What the remote, or the way to it, said no with.
 
+use std::time::Duration;
+
 use failover_core::code::Code;
 
 /// The remote could not be read or written, and nothing of ours reached its branch.
@@ -10,11 +12,20 @@ pub struct RemoteError {
     pub code: Code,
     /// The reason with the remote's own words.
     pub detail: String,
+    /// How long the remote asked to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 impl RemoteError {
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+    /// A reason with the remote's own words.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), retry_after: None }
+    }
+
+    /// The same, from a remote that asked to be left alone for a while.
+    pub(super) fn after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
     }
 
     /// What to do about it.
@@ -34,7 +45,21 @@ impl RemoteError {
             }
             Code::RepositoryNotFound => "check the address and that the key may read the repository",
             Code::BranchNotFound => "check --branch; an empty repository needs a first commit",
-            Code::GitMissing => "install git where the server finds it (PATH)",
+            Code::SshUserUnknown => {
+                "give the uid an entry in /etc/passwd (mount one, or run as a uid that has one), or use https://"
+            }
+            Code::CredentialsRejected => {
+                "check the files in --git-secret-dir: username and password, or bearerToken; they are read again when they change"
+            }
+            Code::CertificateUnknown => {
+                "put the certificate of the authority that signed the host's one into ca.crt of --git-secret-dir"
+            }
+            Code::RemoteRefused => {
+                "read what the Git host says; a key or token that may only read cannot move anything"
+            }
+            Code::GitMissing => {
+                "install the program where the server finds it (PATH): ssh for SSH, git for a repository on this machine"
+            }
             Code::CacheFailed => "check the space and permissions of --cache-dir",
             _ => {
                 "check the Git host and the network; GET …?dry-run=true with Accept: text/x-patch gives the change for git am"
@@ -43,7 +68,12 @@ impl RemoteError {
     }
 }
 
-/// Reads from ssh's and git's own words why a command failed.
+/// Nothing came before the deadline.
+pub(super) fn too_late() -> RemoteError {
+    RemoteError::new(Code::RemoteTimeout, "the Git remote did not answer in time")
+}
+
+/// Reads from ssh's and the remote programs' own words why a conversation did not begin.
 pub(super) fn classify(stderr: &str) -> RemoteError {
     let has = |words: &str| stderr.contains(words);
     let code = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
@@ -58,8 +88,10 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
         Code::SshKeyUnusable
     } else if has("Permission denied (") || has("Too many authentication failures") {
         Code::SshKeyRejected
-    } else if has("couldn't find remote ref") {
-        Code::BranchNotFound
+    } else if has("No user exists for uid") {
+        Code::SshUserUnknown
+    } else if is_refusal(stderr) {
+        Code::RemoteRefused
     } else if has("does not appear to be a git repository")
         || has("epository not found")
         || has("not found.")
@@ -77,8 +109,6 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
         || has("kex_exchange_identification")
     {
         Code::RemoteUnreachable
-    } else if is_about_the_mirror(stderr) {
-        Code::CacheFailed
     } else {
         Code::RemoteFailed
     };
@@ -89,19 +119,17 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
     RemoteError::new(code, format!("{} Its words: {}", code.title(), quote(&words)))
 }
 
-/// Whether git's own words are about files of the local copy.
-fn is_about_the_mirror(stderr: &str) -> bool {
-    let words = [
-        "Unable to create",
-        "not a git repository",
-        "bad object",
-        "object file",
-        "shallow",
-        "unable to write",
-        "corrupt",
+/// What hosts say to a key or token that may only read.
+fn is_refusal(words: &str) -> bool {
+    const READ_ONLY: [&str; 6] = [
+        "marked as read only",
+        "not allowed to push",
+        "not allowed to upload",
+        "denied to ",
+        "service not enabled",
+        "not permitted",
     ];
-    let own = stderr.lines().filter(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
-    own.into_iter().any(|line| words.iter().any(|words| line.contains(words)))
+    words.lines().any(|line| READ_ONLY.iter().any(|said| line.contains(said)))
 }
 
 /// What git adds to every failed connection.

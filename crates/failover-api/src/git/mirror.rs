@@ -9,11 +9,19 @@ use gix::ObjectId;
 use gix::objs::{Kind, TreeRefIter};
 use jiff::Timestamp;
 
+use super::commit::{NewCommit, NewObjects};
 use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
+use super::signing::{Signer, SigningError};
 use super::tree_edit::replace_files;
 
 /// How many commits back the mirror reaches, and with it history, idempotency keys and "already done by".
 pub(super) const DEPTH: usize = 250;
+
+const MANY_LOOSE_OBJECTS: usize = 2000;
+/// Each fetch that brings something makes two files.
+const MANY_PACK_FILES: usize = 200;
+/// How many packs gix can hold open: more than there ever are before the mirror is made anew.
+const SLOTS: u16 = 1024;
 
 /// Who commits are made by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +54,17 @@ impl std::fmt::Display for Author {
     }
 }
 
+/// Why a commit could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// What it builds on cannot be read.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// It must be signed and cannot be.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
 /// The local copy. All its methods block for milliseconds at most and never touch the network.
 #[derive(Debug)]
 pub struct Mirror {
@@ -54,11 +73,14 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Opens the bare repository in `folder`, which must be ours alone.
-    pub(super) fn open(folder: &Path) -> Result<Self, MirrorError> {
-        let repository = gix::open_opts(folder, gix::open::Options::isolated())
-            .map_err(|error| MirrorError::Damaged(error.to_string()))?;
-        Ok(Self { folder: folder.to_owned(), repository: repository.into_sync() })
+    /// Makes an empty bare repository in `folder`, which must be empty and ours alone.
+    pub(super) fn init(folder: &Path, format: gix::hash::Kind) -> Result<Self, MirrorError> {
+        let create = gix::create::Options { object_hash: Some(format), ..gix::create::Options::default() };
+        let slots = gix::odb::store::init::Slots::Given(SLOTS);
+        let open = gix::open::Options::isolated().object_store_slots(slots);
+        let repository = gix::ThreadSafeRepository::init_opts(folder, gix::create::Kind::Bare, create, open);
+        let repository = repository.map_err(|error| MirrorError::Write(error.to_string()))?;
+        Ok(Self { folder: folder.to_owned(), repository })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -77,7 +99,7 @@ impl Mirror {
     }
 
     /// Moves the local branch to `commit`, which the remote accepted.
-    pub(super) fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
+    fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
         let id = object_id(commit.as_str())?;
         let any = gix::refs::transaction::PreviousValue::Any;
@@ -167,35 +189,73 @@ impl Mirror {
         Ok(records)
     }
 
-    /// Writes a commit whose one parent is `base` and in which exactly `files` differ. No branch moves.
+    /// Makes a commit whose one parent is `base` and in which exactly `files` differ. Nothing is written.
     ///
     /// # Errors
-    /// The mirror is damaged or cannot be written.
-    pub fn write_commit(
+    /// The mirror is damaged, or the commit cannot be signed.
+    pub fn new_commit(
         &self,
         base: &CommitId,
         files: &BTreeMap<&RepoPath, &[u8]>,
         message: &str,
         author: &Author,
+        signer: Option<&Signer>,
         now: Timestamp,
-    ) -> Result<CommitId, MirrorError> {
+    ) -> Result<NewCommit, CommitError> {
         let repository = self.repository.to_thread_local();
         let parent = object_id(base.as_str())?;
+        let mut new = NewObjects::new(repository.object_hash());
         let mut blobs = BTreeMap::new();
         for (path, content) in files {
-            blobs.insert(*path, write_object(&repository, Kind::Blob, content)?);
+            blobs.insert(*path, new.add(Kind::Blob, content.to_vec())?);
         }
-        let tree = replace_files(&repository, commit_tree(&repository, parent)?, &blobs)?;
+        let tree = replace_files(&repository, &mut new, commit_tree(&repository, parent)?, &blobs)?;
         let time = now.as_second();
-        let text = format!(
-            "tree {tree}\nparent {parent}\nauthor {author} {time} +0000\ncommitter {author} {time} +0000\n\n{message}"
+        let head = format!(
+            "tree {tree}\nparent {parent}\nauthor {author} {time} +0000\ncommitter {author} {time} +0000\n"
         );
-        let id = write_object(&repository, Kind::Commit, text.as_bytes())?;
-        commit_id(id)
+        let unsigned = format!("{head}\n{message}");
+        let text = match signer {
+            None => unsigned,
+            Some(signer) => {
+                let signature = signer.sign(unsigned.as_bytes())?;
+                // A header's value goes on in lines that begin with a space.
+                let signature = signature.trim_end().replace('\n', "\n ");
+                let header = if repository.object_hash() == gix::hash::Kind::Sha1 {
+                    "gpgsig"
+                } else {
+                    "gpgsig-sha256"
+                };
+                format!("{head}{header} {signature}\n\n{message}")
+            }
+        };
+        let id = commit_id(new.add(Kind::Commit, text.into_bytes())?)?;
+        Ok(new.into_commit(id, base.clone())?)
     }
 
-    /// How many loose objects there are, counted up to `enough`: each takes a page of memory-backed storage.
-    pub(super) fn loose_objects(&self, enough: usize) -> usize {
+    /// Takes in a commit that the remote accepted, and moves the local branch to it.
+    pub(super) fn store(&self, branch: &BranchName, commit: &NewCommit) -> Result<(), MirrorError> {
+        let repository = self.repository.to_thread_local();
+        for (kind, data) in commit.objects() {
+            write_object(&repository, kind, data)?;
+        }
+        self.set_tip(branch, commit.id())
+    }
+
+    /// The repository, for a fetch.
+    pub(super) fn repository(&self) -> gix::ThreadSafeRepository {
+        self.repository.clone()
+    }
+
+    /// Whether so much has come in bit by bit that a fresh copy is better: each loose object takes a page of
+    /// memory-backed storage, and each pack a file's handle.
+    pub(super) fn is_scattered(&self) -> bool {
+        let packs = std::fs::read_dir(self.folder.join("objects/pack")).into_iter().flatten().count();
+        packs >= MANY_PACK_FILES || self.loose_objects(MANY_LOOSE_OBJECTS) >= MANY_LOOSE_OBJECTS
+    }
+
+    /// How many loose objects there are, counted up to `enough`.
+    fn loose_objects(&self, enough: usize) -> usize {
         let folders = std::fs::read_dir(self.folder.join("objects")).into_iter().flatten().flatten();
         let fan_out = folders.filter(|entry| entry.file_name().len() == 2);
         fan_out.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten()).take(enough).count()

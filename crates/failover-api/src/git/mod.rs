@@ -2,20 +2,33 @@
 
 mod url;
 mod error;
-mod command;
+mod github_app;
+mod secret;
+mod service;
 mod ssh;
-mod porcelain;
+mod process;
+mod session;
+mod http_client;
+mod https;
+mod outcome;
 mod objects;
+mod commit;
+mod signing;
 mod tree_edit;
 mod cache;
 mod mirror;
+mod fetch;
 mod remote;
 mod repository;
 
+pub use commit::NewCommit;
 pub use error::RemoteError;
-pub use mirror::{Author, Mirror};
+pub use mirror::{Author, CommitError, Mirror};
 pub use objects::MirrorError;
-pub use porcelain::PushOutcome;
-pub use repository::{FETCH_LIMIT, Repository, Settings};
+pub use outcome::PushOutcome;
+pub use remote::FETCH_LIMIT;
+pub use repository::{Found, Repository, Settings};
+pub use secret::SecretFolder;
+pub use signing::{Signer, SigningError};
 pub use ssh::{SshSettings, run_as_ssh_if_asked};
 pub use url::{RemoteUrl, UrlError};

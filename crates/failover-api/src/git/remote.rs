@@ -1,208 +1,352 @@
-//! The one remote branch: fetched and pushed with the `git` program.
+//! The one remote branch: looked at, fetched and pushed.
+//!
+//! A look is the beginning of a push that does not go on: the server says where the branch is and waits for a request.
+//! That conversation is kept, and the next push goes out in it at once, without a round trip before it.
 
-use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use failover_core::code::Code;
 use failover_core::name::{BranchName, CommitId};
+use send_pack::advertisement::Advertisement;
+use send_pack::request::{Update, request};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
-use super::command::{Finished, NotStarted, Runner};
-use super::error::{RemoteError, classify, quote};
-use super::mirror::DEPTH;
-use super::porcelain::{PushOutcome, push_outcome};
-use super::ssh::{Master, SshSettings};
+use super::commit::NewCommit;
+use super::error::RemoteError;
+use super::fetch;
+use super::http_client::AGENT;
+use super::https::Https;
+use super::mirror::Mirror;
+use super::outcome::PushOutcome;
+use super::process::Launcher;
+use super::secret::SecretFolder;
+use super::service::Service;
+use super::session::{Sent, Session, reference};
+use super::ssh::{SshCommand, SshSettings};
 use super::url::RemoteUrl;
 
-/// Memory-backed and rebuilt on any doubt: no maintenance, no hooks, no syncing.
-const CONFIG: &str = "\
-[gc]
-\tauto = 0
-[core]
-\thooksPath = /dev/null
-\tfsync = none
-\tfsmonitor = false
-[protocol]
-\tversion = 2
-[fetch]
-\tunpackLimit = 100
-[submodule]
-\trecurse = false
-";
-
-/// Which hash names the objects of a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ObjectFormat {
-    Sha1,
-    Sha256,
-}
+/// The longest that one look at the remote may take, with what is new on the branch.
+pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
 
 /// A remote repository and how to reach it.
 #[derive(Debug)]
 pub(super) struct Remote {
-    url: RemoteUrl,
-    runner: Runner,
-    master: Option<Master>,
+    transport: Transport,
+    armed: Mutex<Armed>,
+    /// Told when a conversation that was kept has ended by itself.
+    disarmed: Arc<Notify>,
+    /// Conversations that are on their way to their end.
+    ending: TaskTracker,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Command(Arc<Launcher>),
+    Https(Https),
+}
+
+/// What is ready for the next push.
+#[derive(Debug, Default)]
+enum Armed {
+    #[default]
+    Nothing,
+    /// A conversation, or one that is being opened.
+    Conversation(Keeper),
+    /// What the web server can do; each request there is a conversation of its own.
+    Known(Advertisement),
+}
+
+/// A task that opens a conversation and holds it until it is taken.
+#[derive(Debug)]
+struct Keeper {
+    take: oneshot::Sender<()>,
+    task: JoinHandle<Result<Session, RemoteError>>,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// Where the branch is; `None` when it is not there.
+    pub(super) tip: Option<CommitId>,
+    pub(super) format: gix::hash::Kind,
+    /// Why nothing can be pushed, where that is known.
+    pub(super) push_refused: Option<RemoteError>,
 }
 
 impl Remote {
     /// Connects in the background; returns at once. `folder` is for the connection's own files.
-    pub(super) fn new(url: RemoteUrl, ssh: Option<&SshSettings>, folder: &Path) -> std::io::Result<Self> {
-        let (master, environment) = match (&url, ssh) {
-            (RemoteUrl::Ssh { .. }, Some(settings)) => {
-                let (master, environment) = Master::start(settings, &url, folder)?;
-                (Some(master), Some(environment))
+    pub(super) fn new(
+        url: &RemoteUrl,
+        ssh: Option<&SshSettings>,
+        secret: SecretFolder,
+        folder: &Path,
+    ) -> std::io::Result<Self> {
+        let transport = match (url, ssh) {
+            (RemoteUrl::Local(path), _) => Transport::Command(Arc::new(Launcher::Local(path.clone()))),
+            (RemoteUrl::Ssh { destination, port, path, .. }, Some(settings)) => {
+                let ssh = SshCommand::new(settings, destination, *port, path, folder)?;
+                Transport::Command(Arc::new(Launcher::Ssh(ssh)))
             }
-            (RemoteUrl::Local(_), _) | (RemoteUrl::Ssh { .. }, None) => (None, None),
+            (RemoteUrl::Ssh { .. }, None) => return Err(std::io::Error::other("SSH has no settings")),
+            (RemoteUrl::Http { text }, _) => Transport::Https(Https::new(text, secret)),
         };
-        Ok(Self { url, runner: Runner { ssh: environment }, master })
+        let ending = TaskTracker::new();
+        ending.close();
+        Ok(Self { transport, armed: Mutex::default(), disarmed: Arc::default(), ending })
     }
 
-    /// Makes an empty bare repository in `folder`, which must exist.
-    pub(super) async fn init(
-        &self,
-        folder: &Path,
-        format: ObjectFormat,
-        deadline: Instant,
-    ) -> Result<(), RemoteError> {
-        let format = match format {
-            ObjectFormat::Sha1 => "--object-format=sha1",
-            ObjectFormat::Sha256 => "--object-format=sha256",
+    /// Where the branch is now. What told it is kept for the next push.
+    pub(super) async fn look(&self, branch: &BranchName, deadline: Instant) -> Result<Sight, RemoteError> {
+        let writable = match &self.transport {
+            Transport::Command(launcher) => {
+                match Session::open(launcher, Service::ReceivePack, Some(branch), deadline).await {
+                    Ok(session) => {
+                        let advertisement = session.advertisement().clone();
+                        self.arm(Armed::Conversation(self.keep(async { Ok(session) })));
+                        Ok(advertisement)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Transport::Https(https) => {
+                let looked = https.advertisement(Service::ReceivePack, Some(branch), deadline).await;
+                looked.inspect(|advertisement| self.arm(Armed::Known(advertisement.clone())))
+            }
         };
-        let arguments = [
-            git_dir(folder),
-            "init".into(),
-            "--quiet".into(),
-            "--bare".into(),
-            "--template=".into(),
-            format.into(),
-        ];
-        let finished = self.run(arguments, deadline).await?;
-        if finished.code != Some(0) {
-            let detail = format!("the local copy could not be made: {}", quote(&finished.stderr));
-            return Err(RemoteError::new(Code::CacheFailed, detail));
+        match writable {
+            // A branch can be hidden from those who push.
+            Ok(advertisement) if advertisement.tip.is_some() => sight(&advertisement, None),
+            Ok(_) => sight(&self.read_only_look(branch, deadline).await?, None),
+            Err(error) if matches!(error.code, Code::RemoteRefused | Code::CredentialsRejected) => {
+                self.arm(Armed::Nothing);
+                match self.read_only_look(branch, deadline).await {
+                    Ok(advertisement) => sight(&advertisement, Some(error)),
+                    Err(other) => Err(other),
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+                Err(error)
+            }
         }
-        let config = folder.join("config");
-        let written =
-            std::fs::read_to_string(&config).and_then(|text| std::fs::write(&config, text + CONFIG));
-        written.map_err(|error| {
-            RemoteError::new(Code::CacheFailed, format!("the local copy could not be configured: {error}"))
-        })
+    }
+
+    /// Where the branch is, as those see it who may only read.
+    async fn read_only_look(
+        &self,
+        branch: &BranchName,
+        deadline: Instant,
+    ) -> Result<Advertisement, RemoteError> {
+        self.ask_reader(Some(branch), deadline).await.inspect_err(|error| self.failed(error))
+    }
+
+    async fn ask_reader(
+        &self,
+        branch: Option<&BranchName>,
+        deadline: Instant,
+    ) -> Result<Advertisement, RemoteError> {
+        match &self.transport {
+            Transport::Command(launcher) => {
+                let session = Session::open(launcher, Service::UploadPack, branch, deadline).await?;
+                let advertisement = session.advertisement().clone();
+                session.close(&self.ending);
+                Ok(advertisement)
+            }
+            Transport::Https(https) => https.advertisement(Service::UploadPack, branch, deadline).await,
+        }
     }
 
     /// The branch that the remote's HEAD names.
     pub(super) async fn default_branch(&self, deadline: Instant) -> Result<BranchName, RemoteError> {
-        let arguments = [
-            "ls-remote".as_ref(),
-            "--symref".as_ref(),
-            "--".as_ref(),
-            self.url.as_git_argument(),
-            "HEAD".as_ref(),
-        ];
-        let finished = self.contact(arguments, deadline).await?;
-        let name = finished
-            .stdout
-            .lines()
-            .find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
-        name.and_then(|name| BranchName::new(name).ok()).ok_or_else(|| {
+        let advertisement = self.ask_reader(None, deadline).await.inspect_err(|error| self.failed(error))?;
+        let name = advertisement.head_branch().and_then(|name| BranchName::new(name).ok());
+        name.ok_or_else(|| {
+            let why =
+                if advertisement.has_refs { "name it with --branch" } else { "the repository is empty" };
             RemoteError::new(
                 Code::BranchNotFound,
-                "the remote's HEAD names no branch; the repository may be empty",
+                format!("the remote's HEAD names no branch that is there: {why}"),
             )
         })
     }
 
-    /// Brings the branch into the bare repository in `folder`.
+    /// Brings the branch into the mirror.
     pub(super) async fn fetch(
         &self,
-        folder: &Path,
+        mirror: &Mirror,
         branch: &BranchName,
         deadline: Instant,
     ) -> Result<(), RemoteError> {
-        // Always with a depth: after a forced push a plain fetch into a shallow repository loads all of history.
-        let arguments = [
-            git_dir(folder),
-            "fetch".into(),
-            "--no-tags".into(),
-            "--no-write-fetch-head".into(),
-            "--no-auto-maintenance".into(),
-            "--quiet".into(),
-            format!("--depth={DEPTH}").into(),
-            "--".into(),
-            self.url.as_git_argument().to_owned(),
-            format!("+refs/heads/{branch}:refs/heads/{branch}").into(),
-        ];
-        self.contact(arguments, deadline).await.map(drop)
+        let fetched = match &self.transport {
+            Transport::Command(launcher) => fetch::over_command(launcher, mirror, branch, deadline).await,
+            Transport::Https(https) => fetch::over_https(https, mirror, branch, deadline).await,
+        };
+        fetched.inspect_err(|error| self.failed(error))
     }
 
-    /// Moves the branch from `expected` to `commit`, whose only parent must be `expected`, or not at all.
+    /// Moves the branch to `commit` if it is at the commit's parent, or not at all.
     pub(super) async fn push(
         &self,
-        folder: &Path,
         branch: &BranchName,
-        commit: &CommitId,
-        expected: &CommitId,
+        commit: &NewCommit,
         deadline: Instant,
     ) -> PushOutcome {
-        // The lease alone would allow a rewind, the fast-forward rule alone would bring back removed commits.
-        let arguments = [
-            git_dir(folder),
-            "push".into(),
-            "--porcelain".into(),
-            "--no-verify".into(),
-            format!("--force-with-lease=refs/heads/{branch}:{expected}").into(),
-            "--".into(),
-            self.url.as_git_argument().to_owned(),
-            format!("{commit}:refs/heads/{branch}").into(),
-        ];
-        match self.run(arguments, deadline).await {
-            Err(error) => PushOutcome::Failed(error),
-            Ok(finished) => {
-                if finished.timed_out {
-                    self.drop_connection();
+        let update = Update {
+            reference: reference(branch),
+            old: commit.parent().to_string(),
+            new: commit.id().to_string(),
+        };
+        let mut sent = self.send(branch, &update, commit, deadline).await;
+        if let Sent::NotWhole(error) = &sent
+            && matches!(error.code, Code::RemoteUnreachable | Code::RemoteFailed)
+        {
+            // A conversation that was kept may have died unseen; a new one says more.
+            sent = self.send(branch, &update, commit, deadline).await;
+        }
+        if matches!(&sent, Sent::Silence(_))
+            || matches!(&sent, Sent::NotWhole(error) if error.code == Code::RemoteTimeout)
+        {
+            self.reconnect();
+        }
+        if matches!(sent, Sent::Reported(..)) {
+            self.rearm(branch);
+        }
+        sent.into()
+    }
+
+    async fn send(
+        &self,
+        branch: &BranchName,
+        update: &Update,
+        commit: &NewCommit,
+        deadline: Instant,
+    ) -> Sent {
+        let armed = std::mem::take(&mut *self.armed.lock().unwrap_or_else(PoisonError::into_inner));
+        let body = |advertisement: &Advertisement| {
+            let head = request(advertisement, update, AGENT);
+            let mut bytes = head.map_err(|error| RemoteError::new(Code::RemoteRefused, error.to_string()))?;
+            bytes.extend_from_slice(commit.pack());
+            Ok::<_, RemoteError>(bytes)
+        };
+        match &self.transport {
+            Transport::Command(launcher) => {
+                let session = match taken(armed, deadline).await {
+                    Some(session) => Ok(session),
+                    None => Session::open(launcher, Service::ReceivePack, Some(branch), deadline).await,
+                };
+                let sent = session.and_then(|session| Ok((body(session.advertisement())?, session)));
+                match sent {
+                    Ok((bytes, session)) => session.push(&bytes, update, deadline, &self.ending).await,
+                    Err(error) => Sent::NotWhole(error),
                 }
-                push_outcome(&finished, branch.as_str())
+            }
+            Transport::Https(https) => {
+                let known = match armed {
+                    Armed::Known(advertisement) => Ok(advertisement),
+                    Armed::Nothing | Armed::Conversation(_) => {
+                        https.advertisement(Service::ReceivePack, Some(branch), deadline).await
+                    }
+                };
+                match known.and_then(|known| Ok((body(&known)?, known))) {
+                    Ok((bytes, known)) => {
+                        let side_band = known.offers("side-band-64k");
+                        let sent = https.push(bytes, update.clone(), side_band, deadline).await;
+                        if matches!(sent, Sent::Reported(..)) {
+                            self.arm(Armed::Known(known));
+                        }
+                        sent
+                    }
+                    Err(error) => Sent::NotWhole(error),
+                }
             }
         }
     }
 
-    /// Runs a command that reads from the remote.
-    async fn contact<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-        deadline: Instant,
-    ) -> Result<Finished, RemoteError> {
-        let finished = self.run(arguments, deadline).await?;
-        match finished {
-            Finished { code: Some(0), timed_out: false, .. } => Ok(finished),
-            Finished { timed_out: true, .. } => {
-                self.drop_connection();
-                Err(RemoteError::new(Code::RemoteTimeout, "the Git remote did not answer in time"))
-            }
-            Finished { stderr, .. } => Err(classify(&stderr)),
+    /// Opens the next conversation while nobody waits for it.
+    fn rearm(&self, branch: &BranchName) {
+        if let Transport::Command(launcher) = &self.transport {
+            let (launcher, branch) = (Arc::clone(launcher), branch.clone());
+            let open = async move {
+                let deadline = Instant::now() + FETCH_LIMIT;
+                Session::open(&launcher, Service::ReceivePack, Some(&branch), deadline).await
+            };
+            self.arm(Armed::Conversation(self.keep(open)));
         }
     }
 
-    async fn run<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-        deadline: Instant,
-    ) -> Result<Finished, RemoteError> {
-        self.runner.run(arguments, deadline).await.map_err(|error| match error {
-            NotStarted::Prepare(_) => RemoteError::new(Code::CacheFailed, error.to_string()),
-            NotStarted::Spawn(_) => RemoteError::new(Code::GitMissing, error.to_string()),
-        })
+    fn arm(&self, new: Armed) {
+        // One that was not taken ends by itself when its keeper's end of the channel is gone.
+        drop(std::mem::replace(&mut *self.armed.lock().unwrap_or_else(PoisonError::into_inner), new));
     }
 
-    fn drop_connection(&self) {
-        if let Some(master) = &self.master {
-            master.restart();
+    /// Holds a conversation until it is taken, no longer wanted, or ended by the server.
+    fn keep(&self, open: impl Future<Output = Result<Session, RemoteError>> + Send + 'static) -> Keeper {
+        let (take, taken) = oneshot::channel();
+        let (disarmed, ending) = (Arc::clone(&self.disarmed), self.ending.clone());
+        let task = tokio::spawn(async move {
+            let mut session = open.await?;
+            tokio::select! {
+                biased;
+                () = session.ended() => {
+                    tracing::debug!("the server ended the conversation that was kept for the next push");
+                    disarmed.notify_one();
+                    Err(RemoteError::new(Code::RemoteUnreachable, "the conversation ended"))
+                }
+                taken = taken => match taken {
+                    Ok(()) => Ok(session),
+                    Err(_) => {
+                        session.close(&ending);
+                        Err(RemoteError::new(Code::RemoteUnreachable, "the conversation is not wanted"))
+                    }
+                },
+            }
+        });
+        Keeper { take, task }
+    }
+
+    /// Returns when a conversation that was kept has ended by itself, and should be opened again.
+    pub(super) async fn disarmed(&self) {
+        self.disarmed.notified().await;
+    }
+
+    /// Waits until hooks that run behind pushes are done.
+    pub(super) async fn quiet(&self) {
+        self.arm(Armed::Nothing);
+        self.ending.wait().await;
+    }
+
+    fn failed(&self, error: &RemoteError) {
+        if error.code == Code::RemoteTimeout {
+            self.reconnect();
+        }
+    }
+
+    /// Drops what may be dead.
+    fn reconnect(&self) {
+        self.arm(Armed::Nothing);
+        if let Transport::Command(launcher) = &self.transport
+            && let Launcher::Ssh(ssh) = &**launcher
+        {
+            ssh.reconnect();
         }
     }
 }
 
-fn git_dir(folder: &Path) -> OsString {
-    let mut argument = OsString::from("--git-dir=");
-    argument.push(folder);
-    argument
+/// The conversation that was kept, if it is still alive; one that is being opened is waited for.
+async fn taken(armed: Armed, deadline: Instant) -> Option<Session> {
+    let Armed::Conversation(Keeper { take, task }) = armed else { return None };
+    take.send(()).ok()?;
+    tokio::time::timeout_at(deadline, task).await.ok()?.ok()?.ok()
+}
+
+fn sight(advertisement: &Advertisement, push_refused: Option<RemoteError>) -> Result<Sight, RemoteError> {
+    let tip = advertisement.tip.as_deref().map(CommitId::new).transpose();
+    let tip =
+        tip.map_err(|error| RemoteError::new(Code::RemoteFailed, format!("the branch's commit: {error}")))?;
+    Ok(Sight { tip, format: advertisement.format, push_refused })
 }

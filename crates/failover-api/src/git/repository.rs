@@ -9,20 +9,22 @@ use failover_core::name::{BranchName, CommitId};
 use tokio::time::Instant;
 
 use super::cache::Cache;
+use super::commit::NewCommit;
 use super::error::RemoteError;
 use super::mirror::Mirror;
 use super::objects::MirrorError;
-use super::porcelain::PushOutcome;
-use super::remote::{ObjectFormat, Remote};
+use super::outcome::PushOutcome;
+use super::remote::{FETCH_LIMIT, Remote};
+use super::secret::SecretFolder;
 use super::ssh::SshSettings;
 use super::url::RemoteUrl;
 
-/// The longest that one fetch may take, building the mirror anew included.
-pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
-/// The longest that one push may take; `git push` waits for the server's hooks.
+/// The longest that making the mirror anew may take: a large repository over a thin line.
+const BUILD_LIMIT: Duration = Duration::from_secs(300);
+/// The longest that one push may take until the server's report; hooks that decide about it included.
 const PUSH_LIMIT: Duration = Duration::from_secs(12);
-/// More loose objects than these, each a page of memory-backed storage, and the mirror is built anew.
-const MANY_LOOSE_OBJECTS: usize = 2000;
+/// The longest that a host's wish to be left alone is heeded.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Which branch of which repository.
 #[derive(Debug, Clone)]
@@ -33,8 +35,21 @@ pub struct Settings {
     pub branch: Option<BranchName>,
     /// How to reach it over SSH.
     pub ssh: Option<SshSettings>,
+    /// What a web server wants to see.
+    pub secret: SecretFolder,
     /// Where the mirror is kept; the system's temporary folder when `None`.
     pub cache: Option<PathBuf>,
+}
+
+/// The branch as it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The mirror that holds it.
+    pub mirror: Arc<Mirror>,
+    /// Its commit.
+    pub tip: CommitId,
+    /// Why nothing can be pushed, where the remote said so.
+    pub push_refused: Option<RemoteError>,
 }
 
 /// The branch and its mirror. Remote operations run one at a time: the caller holds the lock that sees to it.
@@ -45,6 +60,8 @@ pub struct Repository {
     configured: Option<BranchName>,
     branch: Mutex<Option<BranchName>>,
     mirror: Mutex<Option<Arc<Mirror>>>,
+    /// Until when the host wants to be left alone, and what it said.
+    paused: Mutex<Option<(Instant, RemoteError)>>,
     cache: Cache,
 }
 
@@ -55,12 +72,13 @@ impl Repository {
     /// The cache folder cannot be used.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         let cache = Cache::make(settings.cache)?;
-        let remote = Remote::new(settings.url, settings.ssh.as_ref(), cache.path())?;
+        let remote = Remote::new(&settings.url, settings.ssh.as_ref(), settings.secret, cache.path())?;
         Ok(Self {
             remote,
             branch: Mutex::new(settings.branch.clone()),
             configured: settings.branch,
             mirror: Mutex::new(None),
+            paused: Mutex::new(None),
             cache,
         })
     }
@@ -83,64 +101,64 @@ impl Repository {
         }
     }
 
-    /// Brings the mirror to the branch's tip and returns it, with the mirror that holds it.
+    /// Looks where the branch is, and brings the mirror there.
     ///
     /// # Errors
     /// Why the remote could not be read.
-    pub async fn fetch(&self, deadline: Instant) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
+    pub async fn fetch(&self, deadline: Instant) -> Result<Found, RemoteError> {
+        self.not_paused()?;
         let fetched = self.fetch_branch(deadline).await;
-        if fetched.as_ref().is_err_and(|error| error.code == Code::BranchNotFound) {
-            // The remote's HEAD may name another branch by now.
-            self.branch.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.configured);
+        if let Err(error) = &fetched {
+            self.heed(error);
+            if error.code == Code::BranchNotFound {
+                // The remote's HEAD may name another branch by now.
+                self.branch.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.configured);
+            }
         }
         fetched
     }
 
-    async fn fetch_branch(&self, deadline: Instant) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
-        let deadline = deadline.min(Instant::now() + FETCH_LIMIT);
+    async fn fetch_branch(&self, deadline: Instant) -> Result<Found, RemoteError> {
+        let soon = deadline.min(Instant::now() + FETCH_LIMIT);
         let branch = match self.branch() {
             Some(branch) => branch,
             None => {
-                let branch = self.remote.default_branch(deadline).await?;
+                let branch = self.remote.default_branch(soon).await?;
                 *self.branch.lock().unwrap_or_else(PoisonError::into_inner) = Some(branch.clone());
                 branch
             }
         };
-        if let Some(mirror) =
-            self.mirror().filter(|mirror| mirror.loose_objects(MANY_LOOSE_OBJECTS) < MANY_LOOSE_OBJECTS)
-        {
-            match self.remote.fetch(mirror.folder(), &branch, deadline).await {
-                Ok(()) => match mirror.tip(&branch) {
-                    Ok(tip) => return Ok((mirror, tip)),
-                    Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
+        let sight = self.remote.look(&branch, soon).await?;
+        let tip = sight.tip.ok_or_else(|| {
+            RemoteError::new(Code::BranchNotFound, format!("the remote has no branch {branch}"))
+        })?;
+        let push_refused = sight.push_refused;
+        if let Some(mirror) = self.mirror() {
+            match mirror.tip(&branch) {
+                Ok(known) if known == tip => return Ok(Found { mirror, tip, push_refused }),
+                Ok(_) if mirror.is_scattered() => tracing::debug!("the local copy is scattered"),
+                Ok(_) => match self.remote.fetch(&mirror, &branch, soon).await {
+                    Ok(()) => match mirror.tip(&branch) {
+                        Ok(tip) => return Ok(Found { mirror, tip, push_refused }),
+                        Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
+                    },
+                    Err(error) if error.code == Code::CacheFailed => {
+                        tracing::warn!(%error, "rebuilding the local copy");
+                    }
+                    Err(error) => return Err(error),
                 },
-                Err(error) if error.code == Code::CacheFailed => {
-                    tracing::warn!(%error, "rebuilding the local copy")
-                }
-                Err(error) => return Err(error),
+                Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
             }
         }
-        self.rebuild(&branch, deadline).await
-    }
-
-    async fn rebuild(
-        &self,
-        branch: &BranchName,
-        deadline: Instant,
-    ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
-        match self.build(branch, ObjectFormat::Sha1, deadline).await {
-            // The remote says which hash it uses only when it is the other one.
-            Err(error) if error.detail.contains("mismatched algorithms") => {
-                self.build(branch, ObjectFormat::Sha256, deadline).await
-            }
-            built => built,
-        }
+        let (mirror, tip) =
+            self.build(&branch, sight.format, deadline.min(Instant::now() + BUILD_LIMIT)).await?;
+        Ok(Found { mirror, tip, push_refused })
     }
 
     async fn build(
         &self,
         branch: &BranchName,
-        format: ObjectFormat,
+        format: gix::hash::Kind,
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, CommitId), RemoteError> {
         // Temporary folders get cleaned: ours may be gone.
@@ -149,9 +167,8 @@ impl Repository {
             .map_err(|error| {
                 RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
             })?;
-        self.remote.init(folder.path(), format, deadline).await?;
-        self.remote.fetch(folder.path(), branch, deadline).await?;
-        let mirror = Arc::new(Mirror::open(folder.path()).map_err(cache_failed)?);
+        let mirror = Arc::new(Mirror::init(folder.path(), format).map_err(cache_failed)?);
+        self.remote.fetch(&mirror, branch, deadline).await?;
         let tip = mirror.tip(branch).map_err(cache_failed)?;
         let folder = folder.keep();
         let old = self.mirror.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&mirror));
@@ -162,26 +179,61 @@ impl Repository {
         Ok((mirror, tip))
     }
 
-    /// Pushes `commit`, whose one parent is `expected`, and on success moves the mirror along.
-    pub async fn push(
-        &self,
-        mirror: &Mirror,
-        commit: &CommitId,
-        expected: &CommitId,
-        deadline: Instant,
-    ) -> PushOutcome {
+    /// Pushes `commit` if the branch is at its parent, and on success takes it into the mirror.
+    pub async fn push(&self, mirror: &Mirror, commit: &NewCommit, deadline: Instant) -> PushOutcome {
         let Some(branch) = self.branch() else {
-            return PushOutcome::Failed(RemoteError::new(Code::ViewMissing, "the branch is not known yet"));
+            return RemoteError::new(Code::ViewMissing, "the branch is not known yet").into();
         };
+        if let Err(error) = self.not_paused() {
+            return error.into();
+        }
         let deadline = deadline.min(Instant::now() + PUSH_LIMIT);
-        let outcome = self.remote.push(mirror.folder(), &branch, commit, expected, deadline).await;
-        if outcome == PushOutcome::Accepted
-            && let Err(error) = mirror.set_tip(&branch, commit)
-        {
-            // The next fetch brings the commit back.
-            tracing::warn!(%error, "the local branch did not follow the push");
+        let outcome = self.remote.push(&branch, commit, deadline).await;
+        match &outcome {
+            PushOutcome::Accepted => {
+                if let Err(error) = mirror.store(&branch, commit) {
+                    // The next fetch brings the commit back.
+                    tracing::warn!(%error, "the local branch did not follow the push");
+                }
+            }
+            PushOutcome::Refused(error) | PushOutcome::Failed(error) => self.heed(error),
+            PushOutcome::LostRace | PushOutcome::Unknown(_) => {}
         }
         outcome
+    }
+
+    /// Returns when the way for the next push should be opened again.
+    pub async fn disarmed(&self) {
+        self.remote.disarmed().await;
+    }
+
+    /// Waits until the remote's hooks behind earlier pushes are done.
+    pub async fn quiet(&self) {
+        self.remote.quiet().await;
+    }
+
+    /// Remembers that the host wants to be left alone.
+    fn heed(&self, error: &RemoteError) {
+        if let Some(pause) = error.retry_after {
+            let end = Instant::now() + pause.min(LONGEST_PAUSE);
+            *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, error.clone()));
+        }
+    }
+
+    /// What the host said when it wants to be left alone.
+    fn not_paused(&self) -> Result<(), RemoteError> {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match &*paused {
+            Some((end, error)) if now < *end => {
+                let left = Duration::from_secs((*end - now).as_secs() + 1);
+                Err(RemoteError { retry_after: Some(left), ..error.clone() })
+            }
+            _ => {
+                *paused = None;
+                Ok(())
+            }
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use failover_core::code::Code;
 use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{SHIM_VARIABLE, SshEnvironment};
-use super::url::RemoteUrl;
+use super::error::RemoteError;
+use super::service::{Service, environment};
 
 /// Unix socket addresses end at 107 bytes, and ssh appends 17 to the name while it starts.
 const MAX_SOCKET_PATH: usize = 88;
@@ -25,46 +26,66 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What SSH needs to know.
 #[derive(Debug, Clone)]
 pub struct SshSettings {
-    /// The private key file.
-    pub key: PathBuf,
-    /// The file of host keys that are trusted; nothing else is.
-    pub known_hosts: PathBuf,
-    /// This program's own file: git starts it instead of ssh, and it becomes ssh.
+    /// The private key file; `None` where `config` says how to log in.
+    pub key: Option<PathBuf>,
+    /// The file of host keys that are trusted, nothing else is; `None` where `config` names one.
+    pub known_hosts: Option<PathBuf>,
+    /// The operator's own OpenSSH configuration, for jump hosts and keys in hardware. It cannot loosen what is set here.
+    pub config: Option<PathBuf>,
+    /// This program's own file: it becomes ssh when it is started for that.
     pub shim: PathBuf,
 }
 
-/// Becomes ssh when git started this program for that, and returns only when it did not.
+impl SshSettings {
+    /// The files that a connection was made with: when one changes, it was made with what no longer holds.
+    fn files(&self) -> Vec<PathBuf> {
+        [&self.key, &self.known_hosts, &self.config].into_iter().flatten().cloned().collect()
+    }
+}
+
+/// The variable that turns this program into ssh, with the ssh configuration as its value.
+const SHIM_VARIABLE: &str = "FAILOVER_API_SSH_SHIM_CONFIG";
+
+/// Becomes ssh when this program was started for that, and returns only when it was not.
 ///
-/// Git can start a program without arguments of its own (`GIT_SSH`) but needs a shell for one with arguments
-/// (`GIT_SSH_COMMAND`), and the image has no shell.
+/// A program that dies cannot end its children; one that asks the kernel to be ended with its parent can be left alone.
 ///
 /// # Errors
 /// ssh could not be started.
 pub fn run_as_ssh_if_asked() -> std::io::Result<()> {
     let Some(config) = std::env::var_os(SHIM_VARIABLE) else { return Ok(()) };
-    // When git or the server is killed, its ssh must not stay behind.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     let mut command = std::process::Command::new("ssh");
     command.arg("-F").arg(config).args(std::env::args_os().skip(1)).env_remove(SHIM_VARIABLE);
     Err(command.exec())
 }
 
-/// The configuration that ssh runs with; it reads no other.
-fn configuration(settings: &SshSettings, socket: Option<&Path>) -> String {
-    let control = socket.map_or_else(String::new, |socket| {
-        format!("  ControlMaster no\n  ControlPath \"{}\"\n", socket.display())
-    });
-    format!(
-        "Host *\n\
-         {control}\
-         \x20 User git\n\
-         \x20 IdentityFile \"{key}\"\n\
-         \x20 IdentitiesOnly yes\n\
-         \x20 IdentityAgent none\n\
-         \x20 BatchMode yes\n\
+/// The configuration that ssh runs with; it reads no other. Of each option the first value counts, so what comes in
+/// by `Include` can only add.
+fn configuration(settings: &SshSettings, destination: &str, socket: Option<&Path>) -> String {
+    let host = destination.rsplit_once('@').map_or(destination, |(_, host)| host);
+    let mut text = String::new();
+    let mut line = |words: std::fmt::Arguments<'_>| text.push_str(&format!("{words}\n"));
+    if let Some(socket) = socket {
+        // Only for the Git host itself: a jump host on the way to it has a connection of its own.
+        line(format_args!("Host {host}\n  ControlMaster no\n  ControlPath \"{}\"", socket.display()));
+    }
+    line(format_args!("Host *"));
+    if let Some(key) = &settings.key {
+        line(format_args!(
+            "  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  IdentityAgent none",
+            key.display()
+        ));
+    }
+    if let Some(known_hosts) = &settings.known_hosts {
+        line(format_args!(
+            "  UserKnownHostsFile \"{}\"\n  GlobalKnownHostsFile /dev/null",
+            known_hosts.display()
+        ));
+    }
+    line(format_args!(
+        "  BatchMode yes\n\
          \x20 StrictHostKeyChecking yes\n\
-         \x20 UserKnownHostsFile \"{known_hosts}\"\n\
-         \x20 GlobalKnownHostsFile /dev/null\n\
          \x20 UpdateHostKeys no\n\
          \x20 PreferredAuthentications publickey\n\
          \x20 GSSAPIAuthentication no\n\
@@ -73,16 +94,121 @@ fn configuration(settings: &SshSettings, socket: Option<&Path>) -> String {
          \x20 ServerAliveCountMax 2\n\
          \x20 ForwardAgent no\n\
          \x20 ClearAllForwardings yes\n\
-         \x20 Compression no\n",
-        key = settings.key.display(),
-        known_hosts = settings.known_hosts.display(),
-    )
+         \x20 Compression no\n\
+         \x20 SendEnv GIT_PROTOCOL"
+    ));
+    if let Some(config) = &settings.config {
+        line(format_args!("  Include \"{}\"\nHost *", config.display()));
+    }
+    line(format_args!("  User git"));
+    text
+}
+
+/// How ssh is started: with our configuration and nothing else that was lying about.
+#[derive(Debug, Clone)]
+struct Ssh {
+    shim: PathBuf,
+    /// The file with the configuration.
+    config: PathBuf,
+    /// What stands in that file.
+    text: Arc<str>,
+    destination: String,
+    port: Option<u16>,
+    /// Whether the operator's configuration may use their agent and home.
+    personal: bool,
+}
+
+impl Ssh {
+    /// Writes the configuration where it is missing: temporary folders get cleaned.
+    fn prepare(&self) -> std::io::Result<()> {
+        if self.config.exists() {
+            return Ok(());
+        }
+        if let Some(folder) = self.config.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&self.config, self.text.as_bytes())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.shim);
+        command.env_clear().envs(environment()).env(SHIM_VARIABLE, &self.config);
+        if self.personal {
+            let known = ["HOME", "SSH_AUTH_SOCK", "SHELL"];
+            command.envs(known.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
+        command.args(arguments);
+        if let Some(port) = self.port {
+            command.arg("-p").arg(port.to_string());
+        }
+        command.arg("--").arg(&self.destination);
+        command
+    }
+}
+
+/// A repository behind SSH.
+#[derive(Debug)]
+pub(super) struct SshCommand {
+    ssh: Ssh,
+    path: String,
+    master: Master,
+}
+
+impl SshCommand {
+    /// Starts the shared connection in the background; `folder` is for its files.
+    pub(super) fn new(
+        settings: &SshSettings,
+        destination: &str,
+        port: Option<u16>,
+        path: &str,
+        folder: &Path,
+    ) -> std::io::Result<Self> {
+        let socket = Some(folder.join("m")).filter(|socket| socket.as_os_str().len() <= MAX_SOCKET_PATH);
+        if socket.is_none() {
+            tracing::warn!(folder = %folder.display(), "path too long for a shared SSH connection; each command connects anew");
+        }
+        let ssh = Ssh {
+            shim: settings.shim.clone(),
+            config: folder.join("ssh_config"),
+            text: Arc::from(configuration(settings, destination, socket.as_deref())),
+            destination: destination.to_owned(),
+            port,
+            personal: settings.config.is_some(),
+        };
+        ssh.prepare()?;
+        let master = Master::start(&ssh, socket, settings.files());
+        Ok(Self { ssh, path: path.to_owned(), master })
+    }
+
+    /// The command that runs a server program for the repository.
+    pub(super) fn command(&self, service: Service) -> Result<Command, RemoteError> {
+        let prepared = self.ssh.prepare();
+        prepared.map_err(|error| {
+            RemoteError::new(
+                Code::CacheFailed,
+                format!("the SSH configuration could not be written: {error}"),
+            )
+        })?;
+        let mut command = self.ssh.command(&[]);
+        command.arg(format!("{} {}", service.program(), quoted(&self.path)));
+        Ok(command)
+    }
+
+    /// Drops the shared connection and makes a new one: after a deadline the old one may be dead.
+    pub(super) fn reconnect(&self) {
+        self.master.restart.notify_one();
+    }
+}
+
+/// Quoted for the shell of the remote, as git does it.
+fn quoted(path: &str) -> String {
+    format!("'{}'", path.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
 /// The master connection. Commands use it when it is there and connect by themselves when it is not, so that
 /// nothing depends on it but speed.
 #[derive(Debug)]
-pub(super) struct Master {
+struct Master {
     restart: Arc<Notify>,
     stop: CancellationToken,
 }
@@ -94,50 +220,22 @@ impl Drop for Master {
 }
 
 impl Master {
-    /// Writes the configuration into `folder` and starts the master in the background.
-    pub(super) fn start(
-        settings: &SshSettings,
-        remote: &RemoteUrl,
-        folder: &Path,
-    ) -> std::io::Result<(Self, SshEnvironment)> {
-        let socket = Some(folder.join("m")).filter(|socket| socket.as_os_str().len() <= MAX_SOCKET_PATH);
-        if socket.is_none() {
-            tracing::warn!(folder = %folder.display(), "path too long for a shared SSH connection; each command connects anew");
-        }
-        let config = folder.join("ssh_config");
-        let text = Arc::from(configuration(settings, socket.as_deref()));
-        let environment = SshEnvironment { shim: settings.shim.clone(), config, text };
-        environment.prepare()?;
+    fn start(ssh: &Ssh, socket: Option<PathBuf>, files: Vec<PathBuf>) -> Self {
         let master = Self { restart: Arc::new(Notify::new()), stop: CancellationToken::new() };
-        if let (Some(socket), RemoteUrl::Ssh { destination, port, .. }) = (socket, remote) {
-            let watch = Watch {
-                environment: environment.clone(),
-                socket,
-                destination: destination.clone(),
-                port: *port,
-                restart: Arc::clone(&master.restart),
-                files: [settings.key.clone(), settings.known_hosts.clone()],
-            };
+        if let Some(socket) = socket {
+            let watch = Watch { ssh: ssh.clone(), socket, restart: Arc::clone(&master.restart), files };
             let stop = master.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(watch.run()).await });
         }
-        Ok((master, environment))
-    }
-
-    /// Drops the connection and makes a new one: after a deadline the old one may be dead.
-    pub(super) fn restart(&self) {
-        self.restart.notify_one();
+        master
     }
 }
 
 struct Watch {
-    environment: SshEnvironment,
+    ssh: Ssh,
     socket: PathBuf,
-    destination: String,
-    port: Option<u16>,
     restart: Arc<Notify>,
-    /// The key and the known hosts: when they change, the connection was made with what no longer holds.
-    files: [PathBuf; 2],
+    files: Vec<PathBuf>,
 }
 
 /// Tells one version of a file from the next; `None` when it is not there.
@@ -150,21 +248,25 @@ fn stamp(path: &Path) -> Stamp {
 
 impl Watch {
     /// Returns when the key or the known hosts are not what they were.
-    async fn rotated(&self, known: [Stamp; 2]) {
+    async fn rotated(&self, known: Vec<Stamp>) {
         let mut ticks = tokio::time::interval(ROTATION_INTERVAL);
-        while self.files.each_ref().map(|path| stamp(path)) == known {
+        while self.stamps() == known {
             ticks.tick().await;
         }
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        self.files.iter().map(|path| stamp(path)).collect()
     }
 
     async fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
             let started = Instant::now();
-            let files = self.files.each_ref().map(|path| stamp(path));
+            let files = self.stamps();
             // A socket left behind by a killed master would keep every later connection cold.
             let _ = std::fs::remove_file(&self.socket);
-            match self.environment.prepare().and_then(|()| self.command().spawn()) {
+            match self.ssh.prepare().and_then(|()| self.command().spawn()) {
                 Ok(mut child) => {
                     tokio::select! {
                         status = child.wait() => tracing::debug!(?status, "shared SSH connection ended"),
@@ -191,23 +293,41 @@ impl Watch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.environment.shim);
-        command.args(["-N", "-o", "ControlMaster=yes"]);
-        if let Some(port) = self.port {
-            command.arg("-p").arg(port.to_string());
+        let mut command = self.ssh.command(&["-N", "-o", "ControlMaster=yes"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).kill_on_drop(true);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_the_remotes_shell() {
+        for (path, quoted_path) in
+            [("/srv/it's", r"'/srv/it'\''s'"), ("a b!", r"'a b'\!''"), ("$(x)`", "'$(x)`'")]
+        {
+            assert_eq!(quoted(path), quoted_path);
         }
-        command
-            .arg("--")
-            .arg(&self.destination)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()))
-            .env("LC_ALL", "C")
-            .env(SHIM_VARIABLE, &self.environment.config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true);
-        command
+    }
+
+    #[test]
+    fn an_operators_configuration_comes_behind_what_must_hold() {
+        let settings = SshSettings {
+            key: None,
+            known_hosts: Some("/hosts".into()),
+            config: Some("/mine".into()),
+            shim: "/shim".into(),
+        };
+        let text = configuration(&settings, "me@git.example.org", Some(Path::new("/tmp/m")));
+        let place = |words: &str| text.find(words).unwrap();
+        assert!(place("StrictHostKeyChecking yes") < place("Include \"/mine\""));
+        assert!(place("UserKnownHostsFile") < place("Include") && place("Include") < place("User git"));
+        assert!(
+            place("Host git.example.org") < place("ControlPath") && place("ControlPath") < place("Host *")
+        );
+        assert!(!text.contains("IdentityFile"));
     }
 }

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use failover_core::name::RepoPath;
 use gix::ObjectId;
 
-use super::objects::{MirrorError, read_object, write_object};
+use super::commit::NewObjects;
+use super::objects::{MirrorError, read_object};
 
 /// The id of the tree `root` with each file in `files` replaced by a blob. Every file must be there.
 pub(super) fn replace_files(
     repository: &gix::Repository,
+    new: &mut NewObjects,
     root: ObjectId,
     files: &BTreeMap<&RepoPath, ObjectId>,
 ) -> Result<ObjectId, MirrorError> {
@@ -18,11 +20,12 @@ pub(super) fn replace_files(
         files.iter().map(|(path, blob)| (path.as_str().split('/').collect(), *blob)).collect();
     let files: Vec<(&[&str], ObjectId)> =
         files.iter().map(|(parts, blob)| (parts.as_slice(), *blob)).collect();
-    replace(repository, root, &files)
+    replace(repository, new, root, &files)
 }
 
 fn replace(
     repository: &gix::Repository,
+    new: &mut NewObjects,
     tree: ObjectId,
     files: &[(&[&str], ObjectId)],
 ) -> Result<ObjectId, MirrorError> {
@@ -40,6 +43,7 @@ fn replace(
             [([], blob)] if entry.is_file => *blob,
             below if !entry.is_file && below.iter().all(|(path, _)| !path.is_empty()) => replace(
                 repository,
+                new,
                 ObjectId::try_from(&data[entry.id.clone()])
                     .map_err(|error| MirrorError::Damaged(error.to_string()))?,
                 below,
@@ -52,7 +56,7 @@ fn replace(
         };
         data[entry.id].copy_from_slice(replacement.as_bytes());
     }
-    write_object(repository, gix::objs::Kind::Tree, &data)
+    new.add(gix::objs::Kind::Tree, data)
 }
 
 /// One entry of a raw tree: `<mode> <name>\0<id>`.

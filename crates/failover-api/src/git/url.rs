@@ -14,7 +14,14 @@ pub enum RemoteUrl {
         destination: String,
         /// The server's port; the default is 22.
         port: Option<u16>,
-        /// The address as Git takes it.
+        /// The repository on the server, as its shell is given it.
+        path: String,
+        /// The address as it was given.
+        text: String,
+    },
+    /// A repository behind a web server.
+    Http {
+        /// The address, without user and password, and without a slash at its end.
         text: String,
     },
 }
@@ -23,14 +30,21 @@ pub enum RemoteUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// A scheme that is not spoken.
-    #[error("{0}:// remotes are not supported; use ssh://user@host/path, user@host:path or a local path")]
+    #[error(
+        "{0}:// remotes are not supported; use https://host/path, ssh://user@host/path, user@host:path or a local path"
+    )]
     Scheme(String),
     /// A password in the address would end up in logs and process lists.
-    #[error("the repository address holds a password; remove it and use an SSH key (--ssh-key)")]
+    #[error(
+        "the repository address holds a password; remove it, and use an SSH key (--ssh-key) or the files of --git-secret-dir"
+    )]
     Password,
+    /// A user in a web address is a credential, too.
+    #[error("the repository address holds a user name; put it into the file username of --git-secret-dir")]
+    HttpUser,
     /// Host or path is missing, or has characters that no host or path has.
     #[error(
-        "the repository address has no usable host and path; use ssh://user@host/path, user@host:path or a local path"
+        "the repository address has no usable host and path; use https://host/path, ssh://user@host/path, user@host:path or a local path"
     )]
     Malformed,
     /// The local path cannot be resolved.
@@ -44,7 +58,7 @@ pub enum UrlError {
 }
 
 impl RemoteUrl {
-    /// Reads `ssh://[user@]host[:port]/path`, `[user@]host:path`, `file:///path` or a path.
+    /// Reads `ssh://[user@]host[:port]/path`, `[user@]host:path`, `http[s]://host[:port]/path`, `file:///path` or a path.
     ///
     /// # Errors
     /// What is wrong with the address; the message never repeats a password.
@@ -62,8 +76,11 @@ impl RemoteUrl {
                 let (authority, path) = rest.split_once('/').ok_or(UrlError::Malformed)?;
                 let (user, host_port) = user_and_host(authority)?;
                 let (host, port) = host_and_port(host_port)?;
-                Self::ssh(user, host, port, path, text)
+                // As git does it: the path is absolute, unless it begins at a home.
+                let path = if path.starts_with('~') { path.to_owned() } else { format!("/{path}") };
+                Self::ssh(user, host, port, &decoded(&path)?, text)
             }
+            Some((scheme @ ("https" | "http"), rest)) => Self::http(scheme, rest),
             Some(("file", path)) => Self::local(path),
             Some((scheme, _)) => Err(UrlError::Scheme(scheme.to_owned())),
             None => match split_scp(text) {
@@ -90,22 +107,26 @@ impl RemoteUrl {
         path: &str,
         text: &str,
     ) -> Result<Self, UrlError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
-        let is_name = |name: &str| !name.is_empty() && !name.starts_with('-') && name.chars().all(plain);
-        if !is_name(host) || !user.is_none_or(is_name) || path.is_empty() || path.starts_with('-') {
+        if !is_name(host) || !user.is_none_or(is_name) || matches!(path, "" | "/") || path.starts_with('-') {
             return Err(UrlError::Malformed);
         }
         let destination = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
-        Ok(Self::Ssh { destination, port, text: text.to_owned() })
+        Ok(Self::Ssh { destination, port, path: path.to_owned(), text: text.to_owned() })
     }
 
-    /// The address as the `git` program takes it.
-    #[must_use]
-    pub fn as_git_argument(&self) -> &std::ffi::OsStr {
-        match self {
-            Self::Local(path) => path.as_os_str(),
-            Self::Ssh { text, .. } => text.as_ref(),
+    fn http(scheme: &str, rest: &str) -> Result<Self, UrlError> {
+        let rest = rest.trim_end_matches('/');
+        let (authority, path) = rest.split_once('/').ok_or(UrlError::Malformed)?;
+        let (user, host_port) = user_and_host(authority)?;
+        if user.is_some() {
+            return Err(UrlError::HttpUser);
         }
+        let (host, _) = host_and_port(host_port)?;
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\');
+        if !is_name(host) || path.is_empty() || !path.chars().all(plain) {
+            return Err(UrlError::Malformed);
+        }
+        Ok(Self::Http { text: format!("{scheme}://{rest}") })
     }
 }
 
@@ -113,9 +134,34 @@ impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => path.display().fmt(f),
-            Self::Ssh { text, .. } => f.write_str(text),
+            Self::Ssh { text, .. } | Self::Http { text } => f.write_str(text),
         }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(plain)
+}
+
+/// The text with `%20` and the like as what they stand for.
+fn decoded(text: &str) -> Result<String, UrlError> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit =
+                    |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(high).unwrap_or_default() << 4 | digit(low).unwrap_or_default());
+                rest = tail;
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    let text = String::from_utf8(bytes).map_err(|_| UrlError::Malformed)?;
+    if text.chars().any(char::is_control) { Err(UrlError::Malformed) } else { Ok(text) }
 }
 
 /// `[user@]host` and path of an scp-style address, split at the first colon behind the user.
@@ -149,18 +195,22 @@ mod tests {
 
     #[test]
     fn addresses_are_read_as_git_reads_them() {
-        let ssh = |destination: &str, port, text: &str| {
-            Ok(RemoteUrl::Ssh { destination: destination.into(), port, text: text.into() })
-        };
-        for (text, destination, port) in [
-            ("ssh://git@host/owner/repo.git", "git@host", None),
-            ("ssh://host:2222/repo", "host", Some(2222)),
-            ("ssh://git@[::1]:22/repo", "git@::1", Some(22)),
-            ("git@host:owner/repo.git", "git@host", None),
-            ("host:repo", "host", None),
+        for (text, destination, port, path) in [
+            ("ssh://git@host/owner/repo.git", "git@host", None, "/owner/repo.git"),
+            ("ssh://host:2222/my%20repo", "host", Some(2222), "/my repo"),
+            ("ssh://host/~me/repo", "host", None, "~me/repo"),
+            ("ssh://git@[::1]:22/repo", "git@::1", Some(22), "/repo"),
+            ("git@host:owner/repo.git", "git@host", None, "owner/repo.git"),
+            ("host:repo", "host", None, "repo"),
         ] {
-            assert_eq!(RemoteUrl::parse(text), ssh(destination, port, text), "{text}");
+            let [destination, path, own] = [destination, path, text].map(str::to_owned);
+            let ssh = RemoteUrl::Ssh { destination, port, path, text: own };
+            assert_eq!(RemoteUrl::parse(text), Ok(ssh), "{text}");
         }
+        for text in ["https://host/me/repo.git", "https://host:8443/repo", "http://[::1]:3000/me/repo"] {
+            assert_eq!(RemoteUrl::parse(text), Ok(RemoteUrl::Http { text: text.to_owned() }), "{text}");
+        }
+        assert_eq!(RemoteUrl::parse("https://host/x/"), RemoteUrl::parse("https://host/x"));
         assert!(matches!(RemoteUrl::parse("/"), Ok(RemoteUrl::Local(_))));
         assert!(matches!(RemoteUrl::parse("file:///"), Ok(RemoteUrl::Local(_))));
     }
@@ -178,7 +228,8 @@ mod tests {
         ] {
             assert_eq!(RemoteUrl::parse(text), Err(UrlError::Password), "{text}");
         }
-        assert_eq!(RemoteUrl::parse("https://host/x"), Err(UrlError::Scheme("https".into())));
+        assert_eq!(RemoteUrl::parse("https://token@host/x"), Err(UrlError::HttpUser));
+        assert_eq!(RemoteUrl::parse("git://host/x"), Err(UrlError::Scheme("git".into())));
         for text in [
             "",
             "-oProxyCommand=x",
@@ -187,6 +238,12 @@ mod tests {
             "ssh://host:99999/x",
             "ssh://h st/x",
             "host:-x",
+            "https://host",
+            "https://host/",
+            "https:///x",
+            "https://host/x?y",
+            "https://host/a b",
+            "ssh://host/x%0ay",
         ] {
             assert_eq!(RemoteUrl::parse(text), Err(UrlError::Malformed), "{text}");
         }

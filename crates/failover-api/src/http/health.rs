@@ -43,6 +43,15 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         let hint = "see the other problems, and the server's log";
         problems.push(json!({ "code": Code::ViewStale, "detail": detail, "hint": hint }));
     }
+    for doubt in state.pipeline.in_doubt() {
+        problems.push(json!({
+            "code": Code::OutcomeUnknown,
+            "detail": format!("it is not known yet whether operation {} landed: {}", doubt.operation, doubt.detail),
+            "hint": "it is being found out; ask the move again with the same Idempotency-Key",
+            "operation_id": doubt.operation,
+            "commit": doubt.commit,
+        }));
+    }
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {
         let mut entry = json!(problem);
         entry["service"] = json!(service);

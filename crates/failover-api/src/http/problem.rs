@@ -19,11 +19,21 @@ pub(super) struct Answer {
     hint: String,
     more: Box<Map<String, Value>>,
     allow: Option<&'static str>,
+    /// How long the caller should wait before it asks again, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl Answer {
     pub(super) fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: hint.into(), more: Box::default(), allow: None }
+        let retry_after = code.is_transient().then_some(5);
+        Self {
+            code,
+            detail: detail.into(),
+            hint: hint.into(),
+            more: Box::default(),
+            allow: None,
+            retry_after,
+        }
     }
 
     /// Names the methods that the route takes.
@@ -82,7 +92,12 @@ impl From<MoveError> for Answer {
         match error {
             MoveError::Problems(problems) => Self::problems(&problems),
             MoveError::Refused { problem, findings } => Self::problems(&[*problem]).with_findings(&findings),
-            MoveError::Remote(error) => Self::problem(error.code, error.detail.clone(), error.hint()),
+            MoveError::Remote(error) => {
+                let mut answer = Self::problem(error.code, error.detail.clone(), error.hint());
+                // What the Git host asked of us holds for our callers, too.
+                answer.retry_after = error.retry_after.map(|pause| pause.as_secs()).or(answer.retry_after);
+                answer
+            }
             MoveError::OutcomeUnknown { ref operation, ref commit, .. } => {
                 let hint = "ask again with the same Idempotency-Key, or look for the operation id in GET /api/history; do not assume that nothing happened";
                 let mut answer = Self::problem(Code::OutcomeUnknown, error.to_string(), hint);
@@ -118,8 +133,8 @@ impl IntoResponse for Answer {
         if let Some(methods) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
-        if self.code.is_transient() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -9,14 +9,14 @@ use failover_core::history::{self, Event};
 use failover_core::intent::Intent;
 use failover_core::name::{CommitId, IdempotencyKey};
 use failover_core::plan::Plan;
-use jiff::Timestamp;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
+use super::doubt::{Doubt, Settled};
 use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
-use crate::git::{Mirror, MirrorError, PushOutcome, RemoteError};
+use crate::git::{CommitError, Mirror, NewCommit, PushOutcome, RemoteError};
 use crate::view::{View, mirror_failed};
 
 /// The longest that a caller waits for a move, in a queue or at the remote.
@@ -57,7 +57,7 @@ impl Pipeline {
 
 /// A move under way; it holds the pipeline's lock.
 struct Attempt<'p> {
-    pipeline: &'p Pipeline,
+    pipeline: &'p Arc<Pipeline>,
     lock: &'p MutexGuard<'p, ()>,
     intent: &'p Intent,
     deadline: Instant,
@@ -70,18 +70,23 @@ enum Next {
     Done(Moved),
     /// Nothing of ours is on the branch: plan again on what is there now.
     PlanAgain,
+    /// The same, after a failure on this commit of the branch.
+    Failed(CommitId, MoveError),
 }
 
 impl<'p> Attempt<'p> {
     async fn run(self) -> Result<Moved, MoveError> {
+        let key = self.intent.idempotency_key.as_ref();
+        self.pipeline.settle_earlier(self.lock, key, self.deadline).await?;
         let mut races = 0;
         let mut failures = 0;
         let (mut mirror, mut view) = self.newest().await?;
         loop {
+            let mut failed = None;
             // A plan that changes something proves itself by its push. Any other answer must rest on a tip that
             // was seen after the call began.
             match self.decide(&view).await {
-                Ok(Decision::Push(plan)) => match self.push(&mirror, plan, &mut failures).await? {
+                Ok(Decision::Push(plan)) => match self.push(&mirror, plan).await? {
                     Next::Done(moved) => return Ok(moved),
                     Next::PlanAgain => {
                         races += 1;
@@ -90,17 +95,30 @@ impl<'p> Attempt<'p> {
                         }
                         self.pause(races).await?;
                     }
+                    Next::Failed(base, error) => {
+                        failures += 1;
+                        if failures >= MAX_FAILURES {
+                            return Err(error);
+                        }
+                        self.pause(failures).await?;
+                        failed = Some(base);
+                    }
                 },
                 Ok(Decision::Answer(moved)) if view.seen >= self.asked => return Ok(moved),
                 Err(error) if view.seen >= self.asked => return Err(error),
                 Ok(Decision::Answer(_)) | Err(_) => {}
             }
             (mirror, view) = self.look().await?;
+            // Servers have many words for a branch that has moved on; that it has is the better witness.
+            if failed.is_some_and(|base| base != view.tree.revision.commit) {
+                failures -= 1;
+                races += 1;
+            }
         }
     }
 
     /// Looks at the remote, again when a connection broke: that is no reason to give up. A remote that takes its
-    /// time to be unreachable is.
+    /// time to be unreachable, or asks to be left alone, is.
     async fn look(&self) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
         let mut tries = 1;
         loop {
@@ -109,6 +127,7 @@ impl<'p> Attempt<'p> {
                 Err(MoveError::Remote(error))
                     if tries < MAX_FAILURES
                         && matches!(error.code, Code::RemoteFailed | Code::RemoteUnreachable)
+                        && error.retry_after.is_none()
                         && begun.elapsed() < QUICK =>
                 {
                     tries += 1;
@@ -162,154 +181,80 @@ impl<'p> Attempt<'p> {
         services == self.intent.services && event.to.is_none_or(|to| to == self.intent.to)
     }
 
-    async fn push(
-        &self,
-        mirror: &Arc<Mirror>,
-        plan: Box<Plan>,
-        failures: &mut u32,
-    ) -> Result<Next, MoveError> {
-        let time = clock::now();
-        let commit = match self.commit(mirror, &plan, time).await {
-            Ok(commit) => commit,
-            Err(error) => return self.try_again(failures, error),
+    async fn push(&self, mirror: &Arc<Mirror>, plan: Box<Plan>) -> Result<Next, MoveError> {
+        let base = plan.base.commit.clone();
+        let commit = match self.commit(mirror, &plan).await? {
+            Ok(commit) => Arc::new(commit),
+            Err(CommitError::Mirror(error)) => {
+                self.pipeline.repository.discard_mirror();
+                return Ok(Next::Failed(base, MoveError::Remote(mirror_failed(&error))));
+            }
+            Err(CommitError::Signing(error)) => {
+                return Err(MoveError::problem(
+                    Code::SigningFailed,
+                    error.to_string(),
+                    "repair the file that --signing-key names; nothing was committed",
+                ));
+            }
         };
         let pushed = Instant::now();
-        match self.push_once(mirror, &plan, &commit).await {
-            PushOutcome::Accepted => Ok(self.accepted(mirror, plan, commit, pushed).await),
+        let operation = &self.intent.operation;
+        match self.pipeline.push_once(mirror, &commit, operation, self.deadline).await {
+            PushOutcome::Accepted => Ok(self.accepted(plan, &commit, pushed).await),
             PushOutcome::LostRace => Ok(Next::PlanAgain),
-            PushOutcome::Failed(error) if error.code.is_transient() => {
-                self.try_again(failures, MoveError::Remote(error))
+            PushOutcome::Failed(error) if error.code.is_transient() && error.retry_after.is_none() => {
+                Ok(Next::Failed(base, MoveError::Remote(error)))
             }
             PushOutcome::Refused(error) | PushOutcome::Failed(error) => Err(MoveError::Remote(error)),
-            PushOutcome::MirrorDamaged(why) => {
-                let error = mirror_failed(&MirrorError::Damaged(why));
-                self.try_again(failures, MoveError::Remote(error))
+            PushOutcome::Unknown(why) => {
+                let (operation, key) = (operation.clone(), self.intent.idempotency_key.clone());
+                self.settle(plan, Doubt { operation, key, commit, why }).await
             }
-            PushOutcome::Unknown(why) => self.settle(plan, commit, time, why).await,
         }
     }
 
-    async fn push_once(&self, mirror: &Mirror, plan: &Plan, commit: &CommitId) -> PushOutcome {
-        let started = Instant::now();
-        let outcome = self.pipeline.repository.push(mirror, commit, &plan.base.commit, self.deadline).await;
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let operation = &self.intent.operation;
-        tracing::info!(%operation, %commit, outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
-        outcome
-    }
-
-    async fn accepted(
-        &self,
-        mirror: &Arc<Mirror>,
-        plan: Box<Plan>,
-        commit: CommitId,
-        pushed: Instant,
-    ) -> Next {
-        let committed = Committed::accepted(commit.clone(), self.intent.operation.clone());
-        self.pipeline.heard_from_remote();
-        // The move is done: that the local copy cannot follow is no reason to say otherwise.
-        let view = self.pipeline.publish(mirror, commit, pushed).await;
-        let view = view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok();
+    async fn accepted(&self, plan: Box<Plan>, commit: &NewCommit, pushed: Instant) -> Next {
+        let committed = Committed::accepted(commit.id().clone(), self.intent.operation.clone());
+        let view = self.pipeline.follow_push(self.lock, commit.id(), pushed).await;
         Next::Done(Moved::Changed { committed, plan: Some(plan), event: None, view })
     }
 
-    /// Finds out what became of a push whose answer was lost. While the branch is where our commit's parent is,
-    /// the push may land yet; then the identical commit is pushed again, which has one outcome whichever lands.
-    async fn settle(
-        &self,
-        plan: Box<Plan>,
-        commit: CommitId,
-        time: Timestamp,
-        mut why: String,
-    ) -> Result<Next, MoveError> {
+    /// Finds out what became of a push whose answer was lost, for as long as the caller waits; and goes on without it.
+    async fn settle(&self, plan: Box<Plan>, mut doubt: Doubt) -> Result<Next, MoveError> {
         for doubts in 1.. {
-            match self.look_for(&commit, &plan.base.commit, &why).await? {
-                Some(Next::Done(moved)) => return Ok(Next::Done(moved.with_plan(plan))),
-                Some(Next::PlanAgain) => return Ok(Next::PlanAgain),
-                None => {}
+            match self.pipeline.settle(self.lock, &mut doubt, self.deadline).await {
+                Settled::Found(event, view) => {
+                    let Decision::Answer(moved) = landed(&event, &view)? else { break };
+                    return Ok(Next::Done(moved.with_plan(plan)));
+                }
+                Settled::Accepted(pushed) => return Ok(self.accepted(plan, &doubt.commit, pushed).await),
+                Settled::Dead => return Ok(Next::PlanAgain),
+                Settled::InDoubt => {}
             }
-            if self.pause(doubts).await.is_err() {
+            // The first wait is short, not none: a server that just cut us off may be about to finish.
+            if self.pause(doubts + 1).await.is_err() {
                 break;
             }
-            // The look may have made the mirror anew, without our commit: written again it is the same.
-            let Some(mirror) = self.pipeline.repository.mirror() else { continue };
-            match self.commit(&mirror, &plan, time).await {
-                Ok(again) if again == commit => {}
-                Ok(other) => {
-                    why = format!("{why}; then the same commit became {other}");
-                    continue;
-                }
-                Err(error) => {
-                    why = format!("{why}; then {error}");
-                    continue;
-                }
-            }
-            let pushed = Instant::now();
-            match self.push_once(&mirror, &plan, &commit).await {
-                PushOutcome::Accepted => return Ok(self.accepted(&mirror, plan, commit, pushed).await),
-                // No other answer to this push says what became of the first one.
-                outcome @ (PushOutcome::LostRace
-                | PushOutcome::Refused(_)
-                | PushOutcome::Failed(_)
-                | PushOutcome::MirrorDamaged(_)
-                | PushOutcome::Unknown(_)) => why = format!("{}: {}", outcome.as_str(), outcome.detail()),
-            }
         }
-        Err(self.in_doubt(&commit, why))
+        let error = doubt.error();
+        self.pipeline.leave_in_doubt(doubt);
+        Err(error)
     }
 
     async fn commit(
         &self,
         mirror: &Arc<Mirror>,
         plan: &Plan,
-        time: Timestamp,
-    ) -> Result<CommitId, MoveError> {
-        let (mirror, author) = (Arc::clone(mirror), self.pipeline.settings.author.clone());
+    ) -> Result<Result<NewCommit, CommitError>, MoveError> {
+        let (mirror, settings) = (Arc::clone(mirror), self.pipeline.settings.clone());
         let (base, files, message) = (plan.base.commit.clone(), plan.files.clone(), plan.message.clone());
-        let written = blocking(move || {
+        let time = clock::now();
+        blocking(move || {
             let files: BTreeMap<_, _> =
                 files.iter().map(|file| (&file.path, file.after.as_bytes())).collect();
-            mirror.write_commit(&base, &files, &message, &author, time)
-        });
-        written.await?.map_err(|error| MoveError::Remote(mirror_failed(&error)))
-    }
-
-    /// Looks at the remote until it answers; `None` when the branch is still where our commit's parent is.
-    async fn look_for(
-        &self,
-        commit: &CommitId,
-        base: &CommitId,
-        why: &str,
-    ) -> Result<Option<Next>, MoveError> {
-        let mut tries = 0;
-        loop {
-            if let Ok((_, view)) = self.pipeline.fetch(self.lock, self.deadline).await {
-                if let Some(event) = history::find_operation(&view.events, &self.intent.operation) {
-                    return landed(event, &view).map(|decision| match decision {
-                        Decision::Answer(moved) => Some(Next::Done(moved)),
-                        Decision::Push(_) => None,
-                    });
-                }
-                return Ok((view.tree.revision.commit != *base).then_some(Next::PlanAgain));
-            }
-            tries += 1;
-            if Instant::now() >= self.deadline || self.pause(tries).await.is_err() {
-                return Err(self.in_doubt(commit, why.to_owned()));
-            }
-        }
-    }
-
-    fn in_doubt(&self, commit: &CommitId, detail: String) -> MoveError {
-        MoveError::OutcomeUnknown { operation: self.intent.operation.clone(), commit: commit.clone(), detail }
-    }
-
-    /// Plans again after a failure that left nothing on the branch, unless there were too many.
-    fn try_again(&self, failures: &mut u32, error: MoveError) -> Result<Next, MoveError> {
-        *failures += 1;
-        if matches!(&error, MoveError::Remote(error) if error.code == Code::CacheFailed) {
-            self.pipeline.repository.discard_mirror();
-        }
-        if *failures >= MAX_FAILURES { Err(error) } else { Ok(Next::PlanAgain) }
+            mirror.new_commit(&base, &files, &message, &settings.author, settings.signer.as_ref(), time)
+        })
+        .await
     }
 
     /// Waits a random while, longer after each loss; none before the first retry.
@@ -324,10 +269,7 @@ impl<'p> Attempt<'p> {
         }
         if Instant::now() >= self.deadline {
             let detail = "the time for the move was over before the remote took it; nothing was committed";
-            return Err(MoveError::Remote(RemoteError {
-                code: Code::RemoteTimeout,
-                detail: detail.to_owned(),
-            }));
+            return Err(MoveError::Remote(RemoteError::new(Code::RemoteTimeout, detail)));
         }
         Ok(())
     }

@@ -2,9 +2,12 @@
 
 mod committed;
 mod error;
+mod doubt;
 mod writer;
+mod settle;
 mod attempt;
 
 pub use committed::Committed;
+pub use doubt::InDoubt;
 pub use error::MoveError;
 pub use writer::{Moved, Pipeline, Settings, blocking};

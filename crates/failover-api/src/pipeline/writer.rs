@@ -7,16 +7,19 @@ use failover_core::code::Code;
 use failover_core::config::Config;
 use failover_core::history::Event;
 use failover_core::intent::Intent;
-use failover_core::name::{CommitId, RepoPath};
+use failover_core::name::{CommitId, OperationId, RepoPath};
 use failover_core::plan::{self, Plan};
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::doubt::Doubt;
 use super::{Committed, MoveError};
 use crate::clock;
-use crate::git::{Author, Mirror, RemoteError, Repository};
+use crate::git::{
+    Author, FETCH_LIMIT, Found, Mirror, NewCommit, PushOutcome, RemoteError, Repository, Signer,
+};
 use crate::source::ConfigState;
 use crate::view::{self, View};
 
@@ -29,6 +32,8 @@ pub struct Settings {
     pub root: Option<RepoPath>,
     /// How often the remote is looked at when nobody asks.
     pub poll: Duration,
+    /// Who signs them; nobody when `None`.
+    pub signer: Option<Signer>,
 }
 
 /// A move that is done, or was done already.
@@ -67,6 +72,8 @@ pub struct Pipeline {
     reader: Arc<Mutex<view::Reader>>,
     /// Held while the remote is read or written.
     writer: tokio::sync::Mutex<()>,
+    /// Pushes without an answer.
+    pub(super) doubts: Mutex<Vec<Doubt>>,
     pub(super) moves: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -87,6 +94,7 @@ impl Pipeline {
             failure: watch::Sender::new(None),
             reader: Arc::default(),
             writer: tokio::sync::Mutex::new(()),
+            doubts: Mutex::default(),
             moves: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -151,8 +159,11 @@ impl Pipeline {
     pub async fn shut_down(&self, limit: Duration) {
         self.stop.cancel();
         self.moves.close();
-        if tokio::time::timeout(limit, self.moves.wait()).await.is_err() {
+        let end = Instant::now() + limit;
+        if tokio::time::timeout_at(end, self.moves.wait()).await.is_err() {
             tracing::error!("a move was still under way at the end of the shutdown's time");
+        } else if tokio::time::timeout_at(end, self.repository.quiet()).await.is_err() {
+            tracing::warn!("the Git host's hooks were still running at the end of the shutdown's time");
         }
     }
 
@@ -177,14 +188,10 @@ impl Pipeline {
             self.repository.discard_mirror();
             looked = self.fetch_once(lock, deadline).await;
         }
-        let failure = match &looked {
-            Err(MoveError::Remote(error)) => Some(error.clone()),
-            Err(_) | Ok(_) => None,
-        };
-        if let Some(error) = &failure {
+        if let Err(MoveError::Remote(error)) = &looked {
             tracing::warn!(code = %error.code, %error, "the remote could not be read");
+            self.failure.send_replace(Some(error.clone()));
         }
-        self.failure.send_replace(failure);
         looked
     }
 
@@ -194,7 +201,11 @@ impl Pipeline {
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
         let started = Instant::now();
-        let (mirror, tip) = self.repository.fetch(deadline).await?;
+        let Found { mirror, tip, push_refused } = self.repository.fetch(deadline).await?;
+        if let Some(error) = push_refused.as_ref().filter(|error| self.failure().as_ref() != Some(*error)) {
+            tracing::warn!(code = %error.code, %error, "the remote can be read but takes no pushes");
+        }
+        self.failure.send_replace(push_refused);
         let known = self.view.borrow().clone();
         let view = self.publish(&mirror, tip, started).await?;
         if let Some(old) = known.filter(|old| !view.commits.contains(&old.tree.revision.commit)) {
@@ -213,9 +224,34 @@ impl Pipeline {
         }
     }
 
-    /// The remote answered: an earlier failure is over.
-    pub(super) fn heard_from_remote(&self) {
+    /// Pushes once, and says in the log how that went.
+    pub(super) async fn push_once(
+        &self,
+        mirror: &Mirror,
+        commit: &NewCommit,
+        operation: &OperationId,
+        deadline: Instant,
+    ) -> PushOutcome {
+        let started = Instant::now();
+        tracing::info!(%operation, commit = %commit.id(), parent = %commit.parent(), "push begins");
+        let outcome = self.repository.push(mirror, commit, deadline).await;
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(%operation, commit = %commit.id(), outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
+        outcome
+    }
+
+    /// Brings the view to `commit`, which the remote took. That the view cannot follow changes nothing about that.
+    pub(super) async fn follow_push(
+        &self,
+        _lock: &MutexGuard<'_, ()>,
+        commit: &CommitId,
+        pushed: Instant,
+    ) -> Option<Arc<View>> {
+        // The remote answered: an earlier failure is over.
         self.failure.send_replace(None);
+        let mirror = self.repository.mirror()?;
+        let view = self.publish(&mirror, commit.clone(), pushed).await;
+        view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok()
     }
 
     /// Makes and publishes the view of `commit`, which the remote had at `seen`.
@@ -270,34 +306,43 @@ impl Pipeline {
         view
     }
 
-    /// Keeps the view young, and makes it anew when the config changes.
+    /// Keeps the view young and the way for the next push open, and makes the view anew when the config changes.
     async fn follow(self: Arc<Self>) {
         let mut config = self.config.clone();
         let mut pause = FIRST_RETRY;
         loop {
-            let deadline = Instant::now() + self.settings.poll.max(crate::git::FETCH_LIMIT);
-            let failed = match self.lock(deadline).await {
+            let looked = Instant::now();
+            let failure = match self.lock(looked + self.settings.poll.max(FETCH_LIMIT)).await {
                 Ok(lock) => {
-                    let failed = self.fetch(&lock, deadline).await.is_err();
-                    if failed {
+                    // A first copy of a large repository takes as long as it takes.
+                    let failure = self.fetch(&lock, looked + Duration::from_secs(3600)).await.err();
+                    if failure.is_some() {
                         self.apply_config(&lock).await;
                     }
-                    failed
+                    failure
                 }
-                Err(_) => false,
+                Err(_) => None,
             };
-            // Until there is a view, try again soon; afterwards at the usual pace.
-            let wait = if failed && self.view.borrow().is_none() {
-                pause.min(self.settings.poll)
-            } else {
-                self.settings.poll
+            // A host that is sick is asked less and less often, and by each replica at other times.
+            let wait = match &failure {
+                None => self.settings.poll,
+                Some(MoveError::Remote(error)) => jittered(pause).max(error.retry_after.unwrap_or_default()),
+                Some(_) => jittered(pause),
             };
-            pause = if failed { longer(pause, self.settings.poll) } else { FIRST_RETRY };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 changed = config.changed() => if changed.is_err() { tokio::time::sleep(wait).await },
+                () = self.repository.disarmed(), if failure.is_none() => {
+                    // A server that ends idle conversations soon is not held to them.
+                    if looked.elapsed() < SHORT_LIVED {
+                        pause = longer(pause, self.settings.poll);
+                        tokio::time::sleep(jittered(pause)).await;
+                        continue;
+                    }
+                }
                 () = self.stop.cancelled() => return,
             }
+            pause = if failure.is_some() { longer(pause, self.settings.poll) } else { FIRST_RETRY };
         }
     }
 
@@ -332,6 +377,8 @@ impl Pipeline {
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// A conversation with the server that ends by itself sooner than this was not cut off by chance.
+const SHORT_LIVED: Duration = Duration::from_secs(20);
 
 /// Whether the mirror could not be read although the remote could.
 fn is_damage<T>(looked: &Result<T, MoveError>) -> bool {
@@ -366,6 +413,11 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             "read the server's log and report the defect",
         )
     })
+}
+
+/// Somewhere between half of the pause and all of it.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.)
 }
 
 /// The pause after one more failure.

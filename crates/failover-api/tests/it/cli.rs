@@ -16,7 +16,8 @@ fn failing(arguments: &[&str], words: &str) {
 fn wrong_flags_are_refused_with_the_way_out() {
     failing(&["serve"], "--repo");
     failing(&["serve", "--repo", "/nowhere/at/all"], "cannot be opened");
-    failing(&["serve", "--repo", "https://host/x"], "ssh://");
+    failing(&["serve", "--repo", "git://host/x"], "ssh://");
+    failing(&["serve", "--repo", "https://hunter2@host/x"], "username");
     failing(&["serve", "--repo", "ssh://git:hunter2@host/x"], "password");
     failing(&["serve", "--repo", "ssh://git@host/x"], "--ssh-key");
     failing(&["serve", "--repo", "/", "--poll", "0s"], "between 1s and 1h");

@@ -1,0 +1,58 @@
+//! Commit signatures with an SSH key, as `gpg.format=ssh` makes them: Flux's `spec.verify` takes no unsigned commit.
+
+use std::path::{Path, PathBuf};
+
+use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+/// Signs commits with the key in a file, which is read for each: a rotated key is the one that is used.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    key: PathBuf,
+}
+
+/// Why a commit was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SigningError {
+    /// The file cannot be read or is no key.
+    #[error("the signing key {path} cannot be used: {reason}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The key is protected.
+    #[error("the signing key {0} has a passphrase, which nobody can enter here")]
+    Encrypted(PathBuf),
+    /// The key does not sign.
+    #[error("the signing key {path} does not sign ({reason}); use an Ed25519 or ECDSA key")]
+    Sign {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Signer {
+    /// Uses the OpenSSH private key in `key`.
+    #[must_use]
+    pub fn new(key: &Path) -> Self {
+        Self { key: key.to_owned() }
+    }
+
+    /// The signature on `commit`, in the lines that a commit's header holds.
+    pub(super) fn sign(&self, commit: &[u8]) -> Result<String, SigningError> {
+        let path = || self.key.clone();
+        let unusable = |reason: String| SigningError::Key { path: path(), reason };
+        let text = std::fs::read_to_string(&self.key).map_err(|error| unusable(error.to_string()))?;
+        let key = PrivateKey::from_openssh(&text).map_err(|error| unusable(error.to_string()))?;
+        if key.is_encrypted() {
+            return Err(SigningError::Encrypted(path()));
+        }
+        let failed = |error: ssh_key::Error| SigningError::Sign { path: path(), reason: error.to_string() };
+        // The namespace and the hash that git itself uses and demands.
+        let signature = key.sign("git", HashAlg::Sha512, commit).map_err(failed)?;
+        signature.to_pem(LineEnding::LF).map_err(failed)
+    }
+}
