@@ -2,6 +2,7 @@
 
 pub(crate) mod process;
 pub(crate) mod git;
+pub(crate) mod proxy;
 pub(crate) mod sshd;
 pub(crate) mod api;
 pub(crate) mod scene;
