@@ -5,4 +5,5 @@ pub(crate) mod git;
 pub(crate) mod proxy;
 pub(crate) mod sshd;
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod scene;
