@@ -134,6 +134,16 @@ impl SshServer {
         serving.len()
     }
 
+    /// Waits until every session and everything that ran in one has ended by itself.
+    pub(crate) fn wait_idle(&self) {
+        poll("all sessions end", PATIENCE, || {
+            let mark = self.mark();
+            let left = process::with_environment(&mark).chain(self.tree().into_iter().skip(1));
+            let names: Vec<_> = left.map(process::name).collect();
+            if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
+        });
+    }
+
     /// Restarts with another host key, which clients do not know until [`Self::pin_host_key`].
     pub(crate) fn rotate_host_key(&mut self) {
         self.stop();
