@@ -11,7 +11,7 @@ use crate::support::git::{Repository, git};
 use crate::support::process::{run, said};
 use crate::support::sshd::SshServer;
 
-fn clone(server: &SshServer, url: &str, key: &Path) -> Output {
+pub(crate) fn clone(server: &SshServer, url: &str, key: &Path) -> Output {
     let folder = TempDir::new().unwrap();
     git(folder.path())
         .env("GIT_SSH_COMMAND", server.ssh_command(key))
@@ -21,7 +21,7 @@ fn clone(server: &SshServer, url: &str, key: &Path) -> Output {
 }
 
 /// A repository with three commits and no merge.
-fn sample() -> Repository {
+pub(crate) fn sample() -> Repository {
     let repository = Repository::new([("apps/a.yaml", "a: 1\n"), ("README.md", "# a\n")]);
     repository.commit_foreign("apps/a.yaml", b"a: 2\r\n", "Second\n\nWhy: because\nOperation-Id: 7\n");
     repository.commit_foreign("apps/b.yaml", b"b: 1", "Third");
@@ -145,33 +145,32 @@ fn sshd_stops_and_starts_again() {
 }
 
 /// A client in a session that says `ready` and then repeats what it is sent.
-struct Session(Child);
+pub(crate) struct Session(pub(crate) Child);
 
 impl Session {
-    fn open(server: &SshServer) -> Self {
-        let address = server.url(Path::new(""));
+    pub(crate) fn open(server: &SshServer, address: &str) -> Self {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-i"])
             .arg(server.key());
         ssh.arg("-o").arg(format!("UserKnownHostsFile={}", server.known_hosts().display()));
-        ssh.args([&address, "echo ready; exec cat"]);
+        ssh.args([address, "echo ready; exec cat"]);
         let mut session =
             Self(ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
         assert_eq!(session.receive(), "ready\n");
         session
     }
 
-    fn send(&mut self, line: &str) {
+    pub(crate) fn send(&mut self, line: &str) {
         self.0.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
     }
 
-    fn receive(&mut self) -> String {
+    pub(crate) fn receive(&mut self) -> String {
         let mut line = String::new();
         BufReader::with_capacity(1, self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         line
     }
 
-    fn echo(&mut self, line: &str) -> String {
+    pub(crate) fn echo(&mut self, line: &str) -> String {
         self.send(line);
         self.receive()
     }
@@ -180,11 +179,11 @@ impl Session {
 #[test]
 fn sshd_cuts_connections_and_serves_new_ones() {
     let server = SshServer::start_new();
-    let mut session = Session::open(&server);
+    let mut session = Session::open(&server, &server.url(Path::new("")));
     assert_eq!(session.echo("one\n"), "one\n");
     assert!(server.kill_sessions() > 0);
     assert!(!session.0.wait().unwrap().success());
-    let mut second = Session::open(&server);
+    let mut second = Session::open(&server, &server.url(Path::new("")));
     assert_eq!(second.echo("two\n"), "two\n");
     drop(server);
     assert!(!second.0.wait().unwrap().success());
@@ -193,7 +192,7 @@ fn sshd_cuts_connections_and_serves_new_ones() {
 #[test]
 fn sshd_freezes_and_thaws() {
     let server = SshServer::start_new();
-    let mut session = Session::open(&server);
+    let mut session = Session::open(&server, &server.url(Path::new("")));
     server.freeze();
     session.send("late\n");
     server.thaw();

@@ -12,6 +12,8 @@ mod support;
 
 mod docs;
 mod kit;
+mod kit_audit;
+mod kit_proxy;
 mod chaos;
 mod cli;
 mod config;

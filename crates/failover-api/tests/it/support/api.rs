@@ -17,8 +17,14 @@ use super::process::{self, Memory, PATIENCE, Pid, Signal, poll, signal};
 /// A running `failover-api serve`. Killed with all its children when dropped.
 pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    client: Client,
     log: Arc<Log>,
+}
+
+/// Asks one server, which may be dead.
+#[derive(Clone)]
+pub(crate) struct Client {
+    address: SocketAddr,
     agent: Agent,
 }
 
@@ -65,15 +71,20 @@ impl Server {
             .build()
             .into();
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self { child, address: unbound, log, agent };
+        let mut server = Self { child, client: Client { address: unbound, agent }, log };
         let listening = server.wait_log("listening", |event| event["message"] == "listening");
-        server.address = listening["address"].as_str().unwrap().parse().unwrap();
+        server.client.address = listening["address"].as_str().unwrap().parse().unwrap();
         server
     }
 
     /// `http://address` and the path.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.client.url(path)
+    }
+
+    /// Asks this server, also when somebody else has it or it is dead.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Asks for a path.
@@ -100,20 +111,7 @@ impl Server {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Result<Reply, ureq::Error> {
-        let request = Request::builder().method(method).uri(self.url(path));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let mut response = if matches!(method, "GET" | "HEAD" | "OPTIONS") {
-            self.agent.run(request.body(()).unwrap())?
-        } else {
-            self.agent.run(request.body(body).unwrap())?
-        };
-        let text = response.body_mut().read_to_string()?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            json: serde_json::from_str(&text).unwrap_or_default(),
-            text,
-        })
+        self.client.try_request(method, path, body, headers)
     }
 
     /// Asks again until the answer is the wanted one; for conditions that announce themselves by no event.
@@ -136,14 +134,25 @@ impl Server {
 
     /// Waits for a log event, which may be there already.
     pub(crate) fn wait_log(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.next_log(0, PATIENCE, wanted)
+            .unwrap_or_else(|| panic!("no log event {what:?}:\n{}", self.log().join("\n")))
+    }
+
+    /// Waits this long for a log event after the first `seen` lines.
+    pub(crate) fn next_log(
+        &self,
+        seen: usize,
+        deadline: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Option<Value> {
         let find = |lines: &[String]| {
-            let mut events = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+            let mut events = lines[seen..].iter().filter_map(|line| serde_json::from_str(line).ok());
             events.find(|event| wanted(event))
         };
         let state = self.log.state.lock().unwrap();
         let waiting = |state: &mut (Vec<String>, bool)| !state.1 && find(&state.0).is_none();
-        let (state, _) = self.log.changed.wait_timeout_while(state, PATIENCE, waiting).unwrap();
-        find(&state.0).unwrap_or_else(|| panic!("no log event {what:?}:\n{}", state.0.join("\n")))
+        let (state, _) = self.log.changed.wait_timeout_while(state, deadline, waiting).unwrap();
+        find(&state.0)
     }
 
     /// The server's process.
@@ -176,6 +185,36 @@ impl Server {
     /// Resident memory, as the kernel counts it.
     pub(crate) fn memory(&self) -> Memory {
         process::memory(Pid::from_child(&self.child))
+    }
+}
+
+impl Client {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Any request.
+    pub(crate) fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, ureq::Error> {
+        let request = Request::builder().method(method).uri(self.url(path));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut response = if matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            self.agent.run(request.body(()).unwrap())?
+        } else {
+            self.agent.run(request.body(body).unwrap())?
+        };
+        let text = response.body_mut().read_to_string()?;
+        Ok(Reply {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        })
     }
 }
 

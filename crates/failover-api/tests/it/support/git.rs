@@ -92,6 +92,8 @@ impl Repository {
         // The server is stricter than the default: a malformed object does not get in.
         run(git(bare).args(["config", "receive.fsckObjects", "true"]));
         run(git(bare).args(["config", "receive.autogc", "false"]));
+        // A record of every tip that ever was, which a bare repository does not keep by itself.
+        run(git(bare).args(["config", "core.logAllRefUpdates", "true"]));
         repository
     }
 

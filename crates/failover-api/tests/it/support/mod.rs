@@ -2,6 +2,8 @@
 
 pub(crate) mod process;
 pub(crate) mod git;
+pub(crate) mod proxy;
 pub(crate) mod sshd;
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod scene;

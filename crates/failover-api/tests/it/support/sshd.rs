@@ -6,11 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
 use super::process::{self, PATIENCE, Pid, Signal, poll, run, signal};
+use super::proxy::Proxy;
 
 /// An SSH server for the user who runs the tests, root or not. Killed with all its sessions when dropped.
 pub(crate) struct SshServer {
@@ -19,6 +21,8 @@ pub(crate) struct SshServer {
     port: u16,
     /// An address of our own where port 22 is free, for URLs that cannot name a port.
     standard_port: Option<Ipv4Addr>,
+    /// Ports of proxies, under which clients know the host key too.
+    proxies: Mutex<Vec<u16>>,
     listener: Option<Child>,
 }
 
@@ -35,6 +39,7 @@ impl SshServer {
             user,
             port,
             standard_port: TcpListener::bind((own, 22)).is_ok().then_some(own),
+            proxies: Mutex::default(),
             listener: None,
         };
         for key in ["host_key", "client_key", "wrong_key"] {
@@ -79,7 +84,7 @@ impl SshServer {
         }
         sshd.args(["-D", "-e"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
         let mut child = sshd.spawn().unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let address = self.address();
         poll("sshd greets", PATIENCE, || {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("sshd ended with {status}; scripts/test prepares a machine for it: {}", self.log());
@@ -129,6 +134,16 @@ impl SshServer {
         serving.len()
     }
 
+    /// Waits until every session and everything that ran in one has ended by itself.
+    pub(crate) fn wait_idle(&self) {
+        poll("all sessions end", PATIENCE, || {
+            let mark = self.mark();
+            let left = process::with_environment(&mark).chain(self.tree().into_iter().skip(1));
+            let names: Vec<_> = left.map(process::name).collect();
+            if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
+        });
+    }
+
     /// Restarts with another host key, which clients do not know until [`Self::pin_host_key`].
     pub(crate) fn rotate_host_key(&mut self) {
         self.stop();
@@ -140,6 +155,8 @@ impl SshServer {
     pub(crate) fn pin_host_key(&self) {
         let key = fs::read_to_string(self.file("host_key.pub")).unwrap();
         let mut hosts = format!("[127.0.0.1]:{} {key}", self.port);
+        let proxies = self.proxies.lock().unwrap();
+        hosts.extend(proxies.iter().map(|port| format!("[127.0.0.1]:{port} {key}")));
         hosts.extend(self.standard_port.map(|own| format!("{own} {key}")));
         fs::write(self.known_hosts(), hosts).unwrap();
     }
@@ -156,7 +173,19 @@ impl SshServer {
 
     /// `ssh://user@127.0.0.1:port/path`.
     pub(crate) fn url(&self, path: &Path) -> String {
-        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, path.display())
+        format!("ssh://{}@{}{}", self.user, self.address(), path.display())
+    }
+
+    /// The same through a proxy to [`Self::address`], where the host key of now is pinned too.
+    pub(crate) fn url_through(&self, proxy: &Proxy, path: &Path) -> String {
+        self.proxies.lock().unwrap().push(proxy.address().port());
+        self.pin_host_key();
+        format!("ssh://{}@{}{}", self.user, proxy.address(), path.display())
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// `user@address:path`, which always means port 22; `None` where that port needs rights that we do not have.
