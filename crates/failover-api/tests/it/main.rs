@@ -12,6 +12,7 @@ mod support;
 
 mod docs;
 mod kit;
+mod kit_hosts;
 mod chaos;
 mod cli;
 mod config;

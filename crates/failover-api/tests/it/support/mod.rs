@@ -2,6 +2,10 @@
 
 pub(crate) mod process;
 pub(crate) mod git;
+pub(crate) mod secret;
+pub(crate) mod daemon;
 pub(crate) mod sshd;
+pub(crate) mod certificates;
+pub(crate) mod https;
 pub(crate) mod api;
 pub(crate) mod scene;

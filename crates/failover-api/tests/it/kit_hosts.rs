@@ -1,0 +1,122 @@
+//! The Git hosts of the kit, as Git's own client sees them.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::git::Repository;
+use crate::support::https::{Access, HttpsServer};
+use crate::support::process::{run, said};
+use crate::support::secret::Secret;
+
+fn sample() -> Repository {
+    Repository::new([("apps/a.yaml", "a: 1\n"), ("README.md", "# a\n")])
+}
+
+fn ls_remote(secret: &Secret, url: &str) -> Output {
+    secret.git(Path::new("/")).args(["ls-remote", url]).output().unwrap()
+}
+
+fn assert_refused(output: &Output, words: &str) {
+    assert!(!output.status.success(), "{}", said(output));
+    assert!(said(output).contains(words), "{}", said(output));
+}
+
+#[test]
+fn https_lets_in_whom_it_should_and_nobody_else() {
+    let repository = sample();
+    for (access, refusal) in [
+        (Access::Open, None),
+        (Access::OpenForReading, None),
+        (Access::Basic, Some("Authentication failed")),
+        (Access::Bearer, Some("could not read Username")),
+        (Access::ClientCertificate, Some("alert")),
+    ] {
+        let server = HttpsServer::start_new(access);
+        let url = server.url(repository.path());
+        let listed = ls_remote(&Secret::new(server.secret()), &url);
+        assert!(said(&listed).contains(&repository.tip()), "{access:?}: {}\n{}", said(&listed), server.log());
+        let unknown = ls_remote(&Secret::new(server.secret_of_another_authority()), &url);
+        assert_refused(&unknown, "certificate verification failed");
+        let misnamed = ls_remote(&Secret::new(server.secret()), &server.misnamed_url(repository.path()));
+        assert_refused(&misnamed, "does not match target host name");
+        if let Some(refusal) = refusal {
+            assert_refused(&ls_remote(&Secret::new(server.wrong_secret()), &url), refusal);
+        }
+    }
+}
+
+#[test]
+fn https_takes_pushes_of_those_who_may() {
+    for access in
+        [Access::Open, Access::OpenForReading, Access::Basic, Access::Bearer, Access::ClientCertificate]
+    {
+        let repository = sample();
+        let server = HttpsServer::start_new(access);
+        let url = server.url(repository.path());
+        let (secret, folder) = (Secret::new(server.secret()), TempDir::new().unwrap());
+        run(secret.git(folder.path()).args(["clone", "-q", &url, "."]));
+        run(secret.git(folder.path()).args(["commit", "-q", "--allow-empty", "-m", "Second"]));
+        if access == Access::OpenForReading {
+            let nobody = Secret::new([server.secret().swap_remove(0)]);
+            assert_refused(
+                &nobody.git(folder.path()).args(["push", "origin", "main"]).output().unwrap(),
+                "could not read Username",
+            );
+        }
+        run(secret.git(folder.path()).args(["push", "-q", "origin", "main"]));
+        assert_eq!(repository.log("%s"), "Second\nInitial commit", "{access:?}");
+    }
+}
+
+#[test]
+fn https_knows_a_new_password_at_once() {
+    let repository = sample();
+    let server = HttpsServer::start_new(Access::Basic);
+    let url = server.url(repository.path());
+    let secret = Secret::new(server.secret());
+    server.set_password("another");
+    assert_refused(&ls_remote(&secret, &url), "Authentication failed");
+    let mut files = server.secret();
+    files.iter_mut().filter(|(name, _)| *name == "password").for_each(|(_, value)| *value = "another".into());
+    secret.replace(files);
+    assert!(ls_remote(&secret, &url).status.success());
+}
+
+#[test]
+fn https_stops_and_starts_freezes_and_cuts_connections() {
+    let repository = sample();
+    let mut server = HttpsServer::start_new(Access::Basic);
+    let (url, secret) = (server.url(repository.path()), Secret::new(server.secret()));
+    server.stop();
+    assert_refused(&ls_remote(&secret, &url), "Failed to connect");
+    server.start();
+    assert!(ls_remote(&secret, &url).status.success());
+    server.freeze();
+    let late =
+        secret.git(Path::new("/")).args(["ls-remote", "-q", &url]).stdout(Stdio::null()).spawn().unwrap();
+    server.thaw();
+    assert!(late.wait_with_output().unwrap().status.success());
+    server.kill_connections();
+    assert!(ls_remote(&secret, &url).status.success());
+    server.wait_access("the request is in the log", |line| {
+        line.starts_with("200 ") && line.contains("/info/refs?service=git-upload-pack")
+    });
+}
+
+#[test]
+fn https_says_when_to_come_back() {
+    let repository = sample();
+    let server = HttpsServer::start_new(Access::Basic);
+    let (url, secret) = (server.url(repository.path()), Secret::new(server.secret()));
+    for status in [503, 429] {
+        server.fall_sick(status, 7);
+        assert_refused(&ls_remote(&secret, &url), &format!("The requested URL returned error: {status}"));
+    }
+    let asked = format!("GET {}/info/refs?service=git-upload-pack", repository.path().display());
+    assert_eq!(server.turned_away(), [asked.clone(), asked]);
+    server.recover();
+    assert!(ls_remote(&secret, &url).status.success());
+    assert_eq!(server.turned_away().len(), 2);
+}
