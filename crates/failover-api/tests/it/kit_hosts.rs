@@ -6,8 +6,9 @@ use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 use crate::support::git::Repository;
+use crate::support::hosts::{Host, Kind};
 use crate::support::https::{Access, HttpsServer};
-use crate::support::process::{run, said};
+use crate::support::process::{install_script, run, said};
 use crate::support::secret::Secret;
 
 fn sample() -> Repository {
@@ -119,4 +120,83 @@ fn https_says_when_to_come_back() {
     server.recover();
     assert!(ls_remote(&secret, &url).status.success());
     assert_eq!(server.turned_away().len(), 2);
+}
+
+on_hosts! {
+    clones_and_pushes: local ssh https jgit_ssh dulwich_ssh dulwich_https;
+    refuses_strangers: ssh https jgit_ssh dulwich_ssh dulwich_https;
+    serves_sha256_objects: local ssh https;
+    refuses_a_lost_race: local ssh https jgit_ssh dulwich_ssh dulwich_https;
+}
+
+/// A clone of the repository through the host.
+fn clone(host: &Host, repository: &Repository) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let url = host.url(repository.path());
+    let output = host.git(folder.path()).args(["clone", "-q", &url, "."]).output().unwrap();
+    assert!(output.status.success(), "{}\n{}", said(&output), host.log());
+    folder
+}
+
+fn commit(host: &Host, folder: &TempDir, message: &str) {
+    run(host.git(folder.path()).args(["commit", "-q", "--allow-empty", "-m", message]));
+}
+
+fn push(host: &Host, folder: &TempDir) -> Output {
+    host.git(folder.path()).args(["push", "origin", "main"]).output().unwrap()
+}
+
+fn clones_and_pushes(kind: Kind) {
+    let (repository, host) = (sample(), Host::start_new(kind));
+    let (first, second) = (clone(&host, &repository), clone(&host, &repository));
+    commit(&host, &first, "Second");
+    let pushed = push(&host, &first);
+    assert!(pushed.status.success(), "{}\n{}", said(&pushed), host.log());
+    assert_eq!(repository.log("%s"), "Second\nInitial commit");
+    run(host.git(second.path()).args(["pull", "-q", "--ff-only"]));
+    let seen = run(host.git(second.path()).args(["log", "-1", "--format=%s"]));
+    assert_eq!(said(&seen), "Second\n");
+    repository.fsck().unwrap();
+}
+
+fn refuses_strangers(kind: Kind) {
+    let (repository, host) = (sample(), Host::start_new(kind));
+    let stranger = match kind {
+        Kind::Ssh | Kind::JgitSsh | Kind::DulwichSsh => {
+            Secret::new([("known_hosts", std::fs::read(host.secret().file("known_hosts")).unwrap())])
+        }
+        Kind::Local | Kind::Https | Kind::DulwichHttps => {
+            Secret::new([("ca.crt", std::fs::read(host.secret().file("ca.crt")).unwrap())])
+        }
+    };
+    let listed = ls_remote(&stranger, &host.url(repository.path()));
+    assert!(!listed.status.success(), "{}", said(&listed));
+}
+
+fn serves_sha256_objects(kind: Kind) {
+    let (repository, host) = (Repository::new_sha256([("a", "a")]), Host::start_new(kind));
+    let folder = clone(&host, &repository);
+    commit(&host, &folder, "Second");
+    let pushed = push(&host, &folder);
+    assert!(pushed.status.success(), "{}", said(&pushed));
+    assert_eq!((repository.tip().len(), repository.log("%s").lines().next()), (64, Some("Second")));
+}
+
+/// Somebody pushes between the host's advertisement and our command: the host must compare before it swaps.
+fn refuses_a_lost_race(kind: Kind) {
+    let (repository, host) = (sample(), Host::start_new(kind));
+    let (slow, fast) = (clone(&host, &repository), clone(&host, &repository));
+    commit(&host, &fast, "Fast");
+    commit(&host, &slow, "Slow");
+    let script = format!(
+        "#!/bin/sh\nunset GIT_DIR\nexec git -C '{}' push -q '{}' main\n",
+        fast.path().display(),
+        repository.path().display()
+    );
+    install_script(&slow.path().join(".git/hooks/pre-push"), &script);
+    let pushed = push(&host, &slow);
+    assert_eq!(repository.log("%s"), "Fast\nInitial commit", "{}", said(&pushed));
+    // dulwich tells the loser that it won.
+    let tells_the_truth = !matches!(kind, Kind::DulwichSsh | Kind::DulwichHttps);
+    assert_eq!(!pushed.status.success(), tells_the_truth, "{}", said(&pushed));
 }

@@ -74,6 +74,11 @@ impl Repository {
         repository
     }
 
+    /// A repository without a branch, until [`Self::commit_foreign`].
+    pub(crate) fn new_empty() -> Self {
+        Self::empty("sha1")
+    }
+
     fn filled(object_format: &'static str, fill: impl FnOnce(&Path)) -> Self {
         let repository = Self::empty(object_format);
         let checkout = repository.checkout();
@@ -187,6 +192,11 @@ impl Repository {
     pub(crate) fn force_push_back(&self, commits: usize) -> String {
         run(&mut self.checkout().push(&format!("HEAD~{commits}"), true));
         self.tip()
+    }
+
+    /// Somebody deletes the branch.
+    pub(crate) fn delete_branch(&self) {
+        run(git(self.path()).args(["update-ref", "-d", &format!("refs/heads/{BRANCH}")]));
     }
 
     fn checkout(&self) -> Checkout {

@@ -7,5 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod sshd;
 pub(crate) mod certificates;
 pub(crate) mod https;
+pub(crate) mod dulwich;
 pub(crate) mod api;
 pub(crate) mod scene;
+pub(crate) mod hosts;

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::daemon::{Daemon, free_port, server_program};
-use super::process::{self, PATIENCE, Pid, Signal, run, signal};
+use super::process::{self, PATIENCE, Pid, Signal, install_script, run, signal};
 use super::secret::ssh_command;
 
 /// An SSH server for the user who runs the tests, root or not. Killed with all its sessions when dropped.
@@ -26,6 +26,15 @@ pub(crate) struct SshServer {
 impl SshServer {
     /// Starts with fresh keys, and returns when the server answers.
     pub(crate) fn start_new() -> Self {
+        Self::start_programs(&[])
+    }
+
+    /// The same with scripts in place of Git's programs; each is made from the program's name without `git-`.
+    pub(crate) fn start_with(script: impl Fn(&str) -> String) -> Self {
+        Self::start_programs(&["receive-pack", "upload-pack"].map(|program| (program, script(program))))
+    }
+
+    fn start_programs(programs: &[(&str, String)]) -> Self {
         let port = free_port();
         let [high, low] = port.to_be_bytes();
         let own = Ipv4Addr::new(127, 0, high, low);
@@ -39,6 +48,10 @@ impl SshServer {
             port,
             standard_port: TcpListener::bind((own, 22)).is_ok().then_some(own),
         };
+        fs::create_dir(server.file("bin")).unwrap();
+        for (program, script) in programs {
+            install_script(&server.file("bin").join(format!("git-{program}")), script);
+        }
         for key in ["host_key", "client_key", "wrong_key"] {
             server.generate_key(key);
         }
@@ -61,7 +74,7 @@ impl SshServer {
              PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              AcceptEnv GIT_PROTOCOL\nMaxStartups 1000\nLogLevel VERBOSE\n\
-             SetEnv HOME={folder} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
+             SetEnv HOME={folder} PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
             mark(self.folder.path())
         )
     }
@@ -140,6 +153,14 @@ impl SshServer {
     /// Lets the client key in.
     pub(crate) fn authorize_key(&self) {
         fs::copy(self.file("client_key.pub"), self.file("authorized_keys")).unwrap();
+    }
+
+    /// Lets the client key read and not write, as hosts do for a deploy key.
+    pub(crate) fn authorize_key_for_reading(&self) {
+        let command = "case $SSH_ORIGINAL_COMMAND in git-upload-pack*) eval exec $SSH_ORIGINAL_COMMAND;; esac; \
+             echo ERROR: This deploy key does not have write access to this repository >&2; exit 1";
+        let key = fs::read_to_string(self.file("client_key.pub")).unwrap();
+        fs::write(self.file("authorized_keys"), format!("command=\"{command}\" {key}")).unwrap();
     }
 
     /// Lets no key in any more.
