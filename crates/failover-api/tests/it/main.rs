@@ -35,6 +35,7 @@ mod chaos;
 mod cli;
 mod config;
 mod demo;
+mod hosts;
 mod http;
 mod moves;
 mod ssh;
