@@ -36,6 +36,7 @@ mod cli;
 mod config;
 mod demo;
 mod hosts;
+mod https;
 mod http;
 mod moves;
 mod ssh;
