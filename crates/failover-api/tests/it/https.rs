@@ -122,7 +122,8 @@ fn a_certificate_for_another_name_is_not_taken() {
     let scene = Scene::new(&["sonarr"]);
     let https = HttpsServer::start_new(Access::Basic);
     let url = https.misnamed_url(scene.repository.path());
-    let server = Server::start(scene.with_secret(&url, &Secret::new(https.secret())));
+    let secret = Secret::new(https.secret());
+    let server = Server::start(scene.with_secret(&url, &secret));
     assert_waits(&server, "certificate-unknown");
 }
 
@@ -283,7 +284,8 @@ fn an_address_with_a_password_is_refused() {
     let https = HttpsServer::start_new(Access::Basic);
     let url = https.url(scene.repository.path()).replace("https://", "https://flux:hunter2@");
     let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_failover-api"));
-    let arguments = scene.with_secret(&url, &Secret::new(https.secret()));
+    let secret = Secret::new(https.secret());
+    let arguments = scene.with_secret(&url, &secret);
     let output = serve.env_clear().arg("serve").args(arguments).output().unwrap();
     let said = crate::support::process::said(&output);
     assert!(!output.status.success() && said.contains("password") && !said.contains("hunter2"), "{said}");

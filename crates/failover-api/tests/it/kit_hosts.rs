@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::support::git::Repository;
 use crate::support::hosts::{Host, Kind};
 use crate::support::https::{Access, HttpsServer};
-use crate::support::process::{install_script, run, said};
+use crate::support::process::{PATIENCE, install_script, poll, run, said};
 use crate::support::secret::Secret;
 
 fn sample() -> Repository {
@@ -126,6 +126,7 @@ on_hosts! {
     clones_and_pushes: local ssh https jgit_ssh dulwich_ssh dulwich_https;
     refuses_strangers: ssh https jgit_ssh dulwich_ssh dulwich_https;
     serves_sha256_objects: local ssh https;
+    reports_before_a_slow_hook_ends: local ssh https;
     refuses_a_lost_race: local ssh https jgit_ssh dulwich_ssh dulwich_https;
 }
 
@@ -180,6 +181,30 @@ fn serves_sha256_objects(kind: Kind) {
     let pushed = push(&host, &folder);
     assert!(pushed.status.success(), "{}", said(&pushed));
     assert_eq!((repository.tip().len(), repository.log("%s").lines().next()), (64, Some("Second")));
+}
+
+/// The report of a push comes through while the post-receive hook still runs.
+fn reports_before_a_slow_hook_ends(kind: Kind) {
+    let (repository, host) = (sample(), Host::start_new(kind));
+    let folder = clone(&host, &repository);
+    commit(&host, &folder, "Second");
+    let (go, trace) = (folder.path().join("go"), folder.path().join("trace"));
+    let script = format!(
+        "#!/bin/sh\nwhile [ ! -e '{0}' ] && [ -d '{1}' ]; do sleep 0.05; done\n",
+        go.display(),
+        folder.path().display()
+    );
+    repository.install_hook("post-receive", &script);
+    let mut push = host.git(folder.path());
+    push.env("GIT_TRACE_PACKET", &trace).args(["push", "-q", "origin", "main"]).stderr(Stdio::piped());
+    let pushing = push.spawn().unwrap();
+    poll("the report", PATIENCE, || {
+        let trace = std::fs::read_to_string(&trace).unwrap_or_default();
+        if trace.contains("unpack ok") { Ok(()) } else { Err(trace) }
+    });
+    std::fs::write(go, "").unwrap();
+    let pushed = pushing.wait_with_output().unwrap();
+    assert!(pushed.status.success(), "{}", said(&pushed));
 }
 
 /// Somebody pushes between the host's advertisement and our command: the host must compare before it swaps.
