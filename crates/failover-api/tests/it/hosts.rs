@@ -13,6 +13,7 @@ use crate::support::scene::{Scene, config, manifest, manifest_path, moved, ready
 on_hosts! {
     there_and_back_restores_every_byte: local ssh https jgit_ssh dulwich_ssh dulwich_https;
     a_foreign_commit_that_came_first_is_kept: local ssh https jgit_ssh dulwich_ssh dulwich_https;
+    a_race_lost_at_the_last_moment_is_planned_again: ssh jgit_ssh dulwich_ssh;
     a_key_gives_one_answer_on_every_server: local ssh https jgit_ssh dulwich_ssh dulwich_https;
     a_hook_that_refuses_is_quoted: local ssh https;
     a_slow_hook_after_the_push_keeps_nobody_waiting: local ssh https;
@@ -78,6 +79,21 @@ fn a_foreign_commit_that_came_first_is_kept(kind: Kind) {
         assert_eq!(scene.text("sonarr"), text.replace("# where its data is", "# Anna was here"));
     }
     assert_eq!(scene.repository.commit_count(), 5);
+}
+
+/// Somebody is faster between the host's word on the branch and ours on the push: only the host can see that.
+fn a_race_lost_at_the_last_moment_is_planned_again(kind: Kind) {
+    let scene = Scene::new(&["sonarr"]);
+    let path = scene.repository.path();
+    let foreign = run(git(path).args(["commit-tree", "main^{tree}", "-p", "main", "-m", "Faster"])).stdout;
+    let foreign = String::from_utf8(foreign).unwrap().trim_end().to_owned();
+    let script = format!("git --git-dir='{}' update-ref refs/heads/main {foreign}\n", path.display());
+    let host = Host::start_racing(kind, &script);
+    let server = serve(&host, &scene);
+    let reply = server.promote("sonarr");
+    assert_at_tip(&scene, &reply);
+    assert_eq!(scene.repository.log("%P").lines().next(), Some(foreign.as_str()), "{}", host.log());
+    assert_eq!(scene.text("sonarr"), moved("sonarr"));
 }
 
 fn a_key_gives_one_answer_on_every_server(kind: Kind) {

@@ -52,16 +52,38 @@ pub(crate) struct Host {
 impl Host {
     /// Starts, and returns when the host answers.
     pub(crate) fn start_new(kind: Kind) -> Self {
-        let jgit = |command: &str| format!("#!/bin/sh\n{JGIT} exec jgit {command} \"$@\"\n");
-        let dulwich = |command: &str| format!("#!/bin/sh\nexec dul-{command} \"$@\"\n");
         let server = match kind {
             Kind::Local => Server::None,
             Kind::Ssh => Server::Ssh(SshServer::start_new()),
-            Kind::JgitSsh => Server::Ssh(SshServer::start_with(jgit)),
-            Kind::DulwichSsh => Server::Ssh(SshServer::start_with(dulwich)),
+            Kind::JgitSsh | Kind::DulwichSsh => Server::Ssh(SshServer::start_with(|service| {
+                format!("#!/bin/sh\n{}\n", program(kind, service))
+            })),
             Kind::Https => Server::Https(HttpsServer::start_new(Access::Basic)),
             Kind::DulwichHttps => Server::Dulwich(DulwichServer::start_new()),
         };
+        Self::with(kind, server)
+    }
+
+    /// An SSH host on which somebody else is faster once: `script` runs when the first push has been told of the
+    /// branch and has begun to say what it wants, before that is heard.
+    pub(crate) fn start_racing(kind: Kind, script: &str) -> Self {
+        let sshd = SshServer::start_with(|service| {
+            let program = program(kind, service);
+            if service == "upload-pack" {
+                return format!("#!/bin/sh\n{program}\n");
+            }
+            // A client that wants nothing says 0000 and goes.
+            format!(
+                "#!/bin/sh\n{{\n  first=$HOME/first.$$\n  head -c 4 >\"$first\"\n  \
+                 if [ \"$(cat \"$first\")\" != 0000 ] && mv \"$HOME/race\" \"$HOME/raced\" 2>/dev/null; then\n    \
+                 sh \"$HOME/raced\" >&2\n  fi\n  cat \"$first\" -\n}} | {program}\n"
+            )
+        });
+        fs::write(sshd.file("race"), script).unwrap();
+        Self::with(kind, Server::Ssh(sshd))
+    }
+
+    fn with(kind: Kind, server: Server) -> Self {
         let secret = Secret::new(match &server {
             Server::None => Vec::new(),
             Server::Ssh(sshd) => sshd.secret(),
@@ -159,6 +181,15 @@ impl Host {
             Server::Https(https) => https.log() + &https.access_log().join("\n"),
             Server::Dulwich(dulwich) => dulwich.log(),
         }
+    }
+}
+
+/// What serves one session over SSH, as a shell runs it.
+fn program(kind: Kind, service: &str) -> String {
+    match kind {
+        Kind::JgitSsh => format!("exec env {JGIT} jgit {service} \"$@\""),
+        Kind::DulwichSsh => format!("exec dul-{service} \"$@\""),
+        Kind::Local | Kind::Ssh | Kind::Https | Kind::DulwichHttps => format!("exec git {service} \"$@\""),
     }
 }
 
