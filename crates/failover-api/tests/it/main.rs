@@ -10,14 +10,35 @@ use std::path::Path;
 
 mod support;
 
+/// Makes a test `case::host` of each function `case` and each host after it, so that a failure has a name.
+macro_rules! on_hosts {
+    (@kind local) => { $crate::support::hosts::Kind::Local };
+    (@kind ssh) => { $crate::support::hosts::Kind::Ssh };
+    (@kind https) => { $crate::support::hosts::Kind::Https };
+    (@kind jgit_ssh) => { $crate::support::hosts::Kind::JgitSsh };
+    (@kind dulwich_ssh) => { $crate::support::hosts::Kind::DulwichSsh };
+    (@kind dulwich_https) => { $crate::support::hosts::Kind::DulwichHttps };
+    ($($case:ident: $($host:ident)+;)*) => {$(
+        mod $case {$(
+            #[test]
+            fn $host() {
+                super::$case(on_hosts!(@kind $host));
+            }
+        )+}
+    )*};
+}
+
 mod docs;
 mod kit;
 mod kit_audit;
 mod kit_proxy;
+mod kit_hosts;
 mod chaos;
 mod cli;
 mod config;
 mod demo;
+mod hosts;
+mod https;
 mod http;
 mod moves;
 mod ssh;

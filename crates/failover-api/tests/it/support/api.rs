@@ -178,7 +178,9 @@ impl Server {
             let pid = Pid::from_child(&self.child);
             signal(pid, Signal::STOP);
             process::tree(pid).into_iter().for_each(|pid| signal(pid, Signal::KILL));
-            assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+            let status = self.child.wait().unwrap();
+            // One that is ending by itself is why the test fails already; a second panic would end all tests.
+            assert!(status.signal() == Some(9) || thread::panicking(), "{status}");
         }
     }
 

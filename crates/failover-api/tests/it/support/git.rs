@@ -1,13 +1,12 @@
 //! A real Git remote, and the people who commit to it.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::process::{run, said};
+use super::process::{feed, install_script, run, said};
 
 /// The branch that everybody works on.
 pub(crate) const BRANCH: &str = "main";
@@ -73,6 +72,11 @@ impl Repository {
         let repository = Self::empty("sha1");
         feed(git(repository.path()).args(["fast-import", "--quiet"]), stream);
         repository
+    }
+
+    /// A repository without a branch, until [`Self::commit_foreign`].
+    pub(crate) fn new_empty() -> Self {
+        Self::empty("sha1")
     }
 
     fn filled(object_format: &'static str, fill: impl FnOnce(&Path)) -> Self {
@@ -149,8 +153,7 @@ impl Repository {
     pub(crate) fn install_hook(&self, name: &str, script: &str) {
         let path = self.path().join("hooks").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Written by a child: a descriptor of ours, inherited by a fork at the wrong moment, would keep it from running.
-        feed(Command::new("install").args(["-m", "755", "/dev/stdin"]).arg(path), script.as_bytes());
+        install_script(&path, script);
     }
 
     /// Somebody else changes a file. Like people do, they try again when another push was faster.
@@ -191,6 +194,11 @@ impl Repository {
     pub(crate) fn force_push_back(&self, commits: usize) -> String {
         run(&mut self.checkout().push(&format!("HEAD~{commits}"), true));
         self.tip()
+    }
+
+    /// Somebody deletes the branch.
+    pub(crate) fn delete_branch(&self) {
+        run(git(self.path()).args(["update-ref", "-d", &format!("refs/heads/{BRANCH}")]));
     }
 
     fn checkout(&self) -> Checkout {
@@ -236,12 +244,4 @@ fn write_all<P: AsRef<Path>, B: AsRef<[u8]>>(folder: &Path, files: impl IntoIter
 fn write(path: &PathBuf, content: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
-}
-
-fn feed(command: &mut Command, input: &[u8]) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}");
-    output
 }

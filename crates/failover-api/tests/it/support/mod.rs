@@ -3,7 +3,13 @@
 pub(crate) mod process;
 pub(crate) mod git;
 pub(crate) mod proxy;
+pub(crate) mod secret;
+pub(crate) mod daemon;
 pub(crate) mod sshd;
+pub(crate) mod certificates;
+pub(crate) mod https;
+pub(crate) mod dulwich;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
+pub(crate) mod hosts;

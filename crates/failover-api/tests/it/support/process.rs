@@ -1,7 +1,9 @@
 //! Processes as the kernel lists them: programs under test start programs of their own.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,6 +93,21 @@ pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", said(&output));
     output
+}
+
+/// The same for a program that reads `input`.
+pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}");
+    output
+}
+
+/// Writes a file that can be run.
+pub(crate) fn install_script(path: &Path, script: &str) {
+    // Written by a child: a descriptor of ours, inherited by a fork at the wrong moment, would keep it from running.
+    feed(Command::new("install").args(["-m", "755", "/dev/stdin"]).arg(path), script.as_bytes());
 }
 
 /// What a program printed, for messages.

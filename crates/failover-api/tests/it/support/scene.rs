@@ -79,7 +79,8 @@ impl Scene {
         )
     }
 
-    fn arguments(&self, repository: &Path, more: &[&std::ffi::OsStr]) -> Vec<OsString> {
+    /// Arguments for a server on any repository, with more of its own.
+    pub(crate) fn arguments(&self, repository: &Path, more: &[&std::ffi::OsStr]) -> Vec<OsString> {
         let config = self.config();
         let mut arguments = vec!["--repo".into(), repository.into(), "--config".into(), config.into()];
         // Long, so that a test decides when the remote is looked at.

@@ -3,19 +3,21 @@
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use super::process::{self, PATIENCE, Pid, Signal, poll, run, signal};
+use super::daemon::{Daemon, free_port, server_program};
+use super::process::{self, PATIENCE, Pid, Signal, install_script, run, signal};
 use super::proxy::Proxy;
+use super::secret::ssh_command;
 
 /// An SSH server for the user who runs the tests, root or not. Killed with all its sessions when dropped.
 pub(crate) struct SshServer {
+    /// Before the folder, so that it ends before its files do.
+    daemon: Daemon,
     folder: TempDir,
     user: String,
     port: u16,
@@ -23,25 +25,38 @@ pub(crate) struct SshServer {
     standard_port: Option<Ipv4Addr>,
     /// Ports of proxies, under which clients know the host key too.
     proxies: Mutex<Vec<u16>>,
-    listener: Option<Child>,
 }
 
 impl SshServer {
     /// Starts with fresh keys, and returns when the server answers.
     pub(crate) fn start_new() -> Self {
+        Self::start_programs(&[])
+    }
+
+    /// The same with scripts in place of Git's programs; each is made from the program's name without `git-`.
+    pub(crate) fn start_with(script: impl Fn(&str) -> String) -> Self {
+        Self::start_programs(&["receive-pack", "upload-pack"].map(|program| (program, script(program))))
+    }
+
+    fn start_programs(programs: &[(&str, String)]) -> Self {
         let port = free_port();
         let [high, low] = port.to_be_bytes();
         let own = Ipv4Addr::new(127, 0, high, low);
         let user =
             String::from_utf8(run(Command::new("id").arg("-un")).stdout).unwrap().trim_end().to_owned();
+        let folder = TempDir::new().unwrap();
         let mut server = Self {
-            folder: TempDir::new().unwrap(),
+            daemon: Daemon::new(mark(folder.path())),
+            folder,
             user,
             port,
             standard_port: TcpListener::bind((own, 22)).is_ok().then_some(own),
             proxies: Mutex::default(),
-            listener: None,
         };
+        fs::create_dir(server.file("bin")).unwrap();
+        for (program, script) in programs {
+            install_script(&server.file("bin").join(format!("git-{program}")), script);
+        }
         for key in ["host_key", "client_key", "wrong_key"] {
             server.generate_key(key);
         }
@@ -64,8 +79,8 @@ impl SshServer {
              PermitRootLogin yes\nStrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              AcceptEnv GIT_PROTOCOL\nMaxStartups 1000\nLogLevel VERBOSE\n\
-             SetEnv HOME={folder} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
-            self.mark()
+             SetEnv HOME={folder} PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {}\n",
+            mark(self.folder.path())
         )
     }
 
@@ -73,7 +88,7 @@ impl SshServer {
     pub(crate) fn start(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.file("log")).unwrap();
         let config = self.file("sshd_config");
-        let mut sshd = Command::new(sshd_program());
+        let mut sshd = Command::new(server_program("sshd"));
         sshd.env_clear().arg("-f").arg(&config);
         // Releases that know penalties for failed logins would lock out the tests of failed logins.
         let no_penalties = "PerSourcePenalties=no";
@@ -82,66 +97,52 @@ impl SshServer {
         if probe.output().unwrap().status.success() {
             sshd.args(["-o", no_penalties]);
         }
-        sshd.args(["-D", "-e"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
-        let mut child = sshd.spawn().unwrap();
+        sshd.args(["-D", "-e"]).stderr(log);
         let address = self.address();
-        poll("sshd greets", PATIENCE, || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("sshd ended with {status}; scripts/test prepares a machine for it: {}", self.log());
-            }
-            let mut greeting = [0; 8];
-            let greeted = TcpStream::connect(address).and_then(|mut stream| {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.read_exact(&mut greeting)
-            });
-            greeted.map_err(|error| error.to_string())?;
-            if &greeting == b"SSH-2.0-" { Ok(()) } else { Err(format!("{greeting:?}")) }
-        });
-        self.listener = Some(child);
+        let said = self.file("log");
+        self.daemon.start(
+            &mut sshd,
+            || fs::read_to_string(&said).unwrap(),
+            || {
+                let mut greeting = [0; 8];
+                let greeted = TcpStream::connect(address).and_then(|mut stream| {
+                    stream.set_read_timeout(Some(PATIENCE))?;
+                    stream.read_exact(&mut greeting)
+                });
+                greeted.map_err(|error| error.to_string())?;
+                if &greeting == b"SSH-2.0-" { Ok(()) } else { Err(format!("{greeting:?}")) }
+            },
+        );
     }
 
     /// The server disappears with its connections and everything that runs in them.
     pub(crate) fn stop(&mut self) {
-        self.freeze();
-        self.tree().into_iter().for_each(|pid| signal(pid, Signal::KILL));
-        if let Some(mut listener) = self.listener.take() {
-            listener.wait().unwrap();
-        }
-        process::with_environment(&self.mark()).for_each(|pid| signal(pid, Signal::KILL));
+        self.daemon.stop();
     }
 
     /// The server keeps its connections but does nothing until [`Self::thaw`].
     pub(crate) fn freeze(&self) {
-        // Asked again, because a process may start another one before the signal reaches it.
-        poll("all is still", PATIENCE, || {
-            let tree = self.tree();
-            tree.iter().for_each(|pid| signal(*pid, Signal::STOP));
-            if tree.iter().all(|pid| process::is_still(*pid)) { Ok(()) } else { Err(format!("{tree:?}")) }
-        });
+        self.daemon.freeze();
     }
 
     /// Ends [`Self::freeze`].
     pub(crate) fn thaw(&self) {
-        self.tree().into_iter().for_each(|pid| signal(pid, Signal::CONT));
+        self.daemon.thaw();
     }
 
     /// Cuts all connections and says how many processes served them. Commands that run in them are left alone: a
     /// receive-pack that has the whole push completes it.
     pub(crate) fn kill_sessions(&self) -> usize {
+        let tree = self.daemon.tree();
         let serving: Vec<Pid> =
-            self.tree().into_iter().skip(1).filter(|pid| process::name(*pid).starts_with("sshd")).collect();
+            tree.into_iter().skip(1).filter(|pid| process::name(*pid).starts_with("sshd")).collect();
         serving.iter().for_each(|pid| signal(*pid, Signal::KILL));
         serving.len()
     }
 
     /// Waits until every session and everything that ran in one has ended by itself.
     pub(crate) fn wait_idle(&self) {
-        poll("all sessions end", PATIENCE, || {
-            let mark = self.mark();
-            let left = process::with_environment(&mark).chain(self.tree().into_iter().skip(1));
-            let names: Vec<_> = left.map(process::name).collect();
-            if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
-        });
+        self.daemon.wait_idle();
     }
 
     /// Restarts with another host key, which clients do not know until [`Self::pin_host_key`].
@@ -164,6 +165,14 @@ impl SshServer {
     /// Lets the client key in.
     pub(crate) fn authorize_key(&self) {
         fs::copy(self.file("client_key.pub"), self.file("authorized_keys")).unwrap();
+    }
+
+    /// Lets the client key read and not write, as hosts do for a deploy key.
+    pub(crate) fn authorize_key_for_reading(&self) {
+        let command = "case $SSH_ORIGINAL_COMMAND in git-upload-pack*) eval exec $SSH_ORIGINAL_COMMAND;; esac; \
+             echo ERROR: This deploy key does not have write access to this repository >&2; exit 1";
+        let key = fs::read_to_string(self.file("client_key.pub")).unwrap();
+        fs::write(self.file("authorized_keys"), format!("command=\"{command}\" {key}")).unwrap();
     }
 
     /// Lets no key in any more.
@@ -210,12 +219,7 @@ impl SshServer {
 
     /// What `GIT_SSH_COMMAND` must be for a Git that makes a new connection with this key each time.
     pub(crate) fn ssh_command(&self, key: &Path) -> String {
-        format!(
-            "ssh -F /dev/null -i {} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
-             -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=5",
-            key.display(),
-            self.known_hosts().display(),
-        )
+        ssh_command(key, &self.known_hosts())
     }
 
     /// What the server has logged since it was first started.
@@ -228,15 +232,6 @@ impl SshServer {
         self.folder.path().join(name)
     }
 
-    /// What the environment of every session holds, so that it is found when its connection is gone.
-    fn mark(&self) -> String {
-        format!("FAILOVER_TEST_SSHD={}", self.folder.path().display())
-    }
-
-    fn tree(&self) -> Vec<Pid> {
-        self.listener.as_ref().map(|listener| process::tree(Pid::from_child(listener))).unwrap_or_default()
-    }
-
     fn generate_key(&self, name: &str) {
         let path = self.file(name);
         let _ = fs::remove_file(&path);
@@ -244,31 +239,7 @@ impl SshServer {
     }
 }
 
-impl Drop for SshServer {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// sshd insists on being started by its full path, and that is often not in an ordinary user's PATH.
-fn sshd_program() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let mut programs = folders.map(|folder| folder.join("sshd"));
-    programs
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| panic!("no sshd: run scripts/test, which installs it"))
-}
-
-/// A port below those the kernel gives to outgoing connections, so that it is still ours after a restart.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id() * 37 % 12_000;
-    loop {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + (start + step) % 12_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+/// What the environment of every session holds.
+fn mark(folder: &Path) -> String {
+    format!("FAILOVER_TEST_SSHD={}", folder.display())
 }
