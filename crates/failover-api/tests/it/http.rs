@@ -123,9 +123,20 @@ fn a_page_of_another_site_cannot_move_services() {
 fn request_ids_are_kept_made_and_logged() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();
-    let reply = server.request("GET", "/api/services", "", &[("x-request-id", "call-7")]);
-    assert_eq!(reply.headers["x-request-id"], "call-7");
-    server.wait_log("the request", |event| event["span"]["request_id"] == "call-7" && event["status"] == 200);
+    for (method, path, id) in [
+        ("GET", "/api/services", "call-6"),
+        ("GET", "/api/failover/nobody/status", "call-7"),
+        ("POST", "/api/failover/sonarr/promote?dry-run=true", "call-8"),
+    ] {
+        let reply = server.request(method, path, "", &[("x-request-id", id)]);
+        assert_eq!(reply.headers["x-request-id"], id);
+    }
+    let answered = |id: &'static str, status: u16| {
+        move |event: &serde_json::Value| event["span"]["request_id"] == id && event["status"] == status
+    };
+    server.wait_log("the refusal", answered("call-7", 404));
+    server.wait_log("what could have moved something", answered("call-8", 200));
+    assert!(!server.log().iter().any(|line| line.contains("call-6")), "reads would fill the log");
     let spoofed = server.request("GET", "/api/services", "", &[("x-request-id", "a b\u{fc}")]);
     assert_ne!(spoofed.headers["x-request-id"], "a b\u{fc}");
     assert!(spoofed.headers["x-request-id"].len() >= 32);
