@@ -38,10 +38,10 @@ impl View {
     }
 }
 
-/// Reads views, and remembers what it learned about a file by the file's content.
+/// Reads views, and remembers what it learned about the files of the last one.
 #[derive(Debug, Default)]
 pub struct Reader {
-    facts: HashMap<(BlobId, bool), Arc<FileFacts>>,
+    listing: Arc<Listing>,
     sources: HashMap<BlobId, Arc<Source>>,
 }
 
@@ -59,21 +59,27 @@ impl Reader {
         root: Option<&RepoPath>,
         seen: Instant,
     ) -> Result<View, MirrorError> {
-        let mut facts = HashMap::new();
+        // What a file says also depends on whether Kustomize takes it for its own.
+        let mut read: HashMap<(BlobId, bool), Arc<FileFacts>> = HashMap::new();
         let mut files = BTreeMap::new();
         for (path, blob) in mirror.manifest_files(&commit, root)? {
-            // What a file says also depends on whether Kustomize takes it for its own.
-            let key = (blob.clone(), is_kustomization(path.file_name()));
-            let known = match self.facts.get(&key) {
-                Some(known) => Arc::clone(known),
-                None => Arc::new(FileFacts::read(path.file_name(), &mirror.blob(&blob)?)),
+            let facts = match self.listing.file(&path).filter(|known| known.blob == blob) {
+                Some(known) => Arc::clone(&known.facts),
+                None => {
+                    let key = (blob.clone(), is_kustomization(path.file_name()));
+                    match read.get(&key) {
+                        Some(known) => Arc::clone(known),
+                        None => {
+                            let facts = Arc::new(FileFacts::read(path.file_name(), &mirror.blob(&blob)?));
+                            read.insert(key, Arc::clone(&facts));
+                            facts
+                        }
+                    }
+                }
             };
-            facts.insert(key, Arc::clone(&known));
-            files.insert(path, ListedFile { blob, facts: known });
+            files.insert(path, ListedFile { blob, facts });
         }
-        // Facts of files that are gone are forgotten.
-        self.facts = facts;
-        let listing = Listing::new(files);
+        let listing = Arc::new(self.listing.renew(files));
         let mut sources = BTreeMap::new();
         let mut kept = HashMap::new();
         for path in listing.needed(&config) {
@@ -91,8 +97,8 @@ impl Reader {
         let records = mirror.commits(&commit)?;
         let events = history::events(&records);
         let commits = records.into_iter().map(|record| record.id).collect();
-        self.sources = kept;
-        let tree = Tree { revision: Revision { branch, commit }, listing: Arc::new(listing), sources };
+        (self.listing, self.sources) = (Arc::clone(&listing), kept);
+        let tree = Tree { revision: Revision { branch, commit }, listing, sources };
         let problems = config.services().flat_map(|service| {
             let problems = ServiceState::read(service, &tree).problems;
             problems.into_iter().map(|problem| (service.name.clone(), problem))

@@ -220,3 +220,46 @@ fn small_files_that_multiply_are_read_in_one_go() {
     ];
     assert_eq!(found(&files, &target("media", "sonarr")), Err(Code::ManifestShared));
 }
+
+#[test]
+fn a_folder_in_the_config_is_told_from_files_whose_names_begin_like_it() {
+    for (files, expected) in [
+        ([("apps-old/d.yaml", BARE), ("apps/d.yaml", MEDIA)], Ok("apps/d.yaml#0")),
+        ([("apps-old/d.yaml", MEDIA), ("apps.yaml", MEDIA)], Err(Code::ManifestNotFound)),
+    ] {
+        assert_eq!(found(&files, &within("apps")).as_deref(), expected.as_deref());
+    }
+}
+
+#[test]
+fn a_renewed_listing_knows_what_a_new_one_knows() {
+    let deployment = ("apps/media/d.yaml", BARE);
+    let before = [
+        ("apps/kustomization.yaml", "namespace: media\nresources: [media]\n"),
+        ("apps/media/kustomization.yaml", "resources: [d.yaml]\n"),
+        deployment,
+    ];
+    let old = listing(&before);
+    let spec = format!("{BARE}spec: {{replicas: 1}}\n");
+    let lower = format!("# moved\n{BARE}");
+    let changes: [&[(&str, &str)]; 6] = [
+        &before,
+        &[before[0], before[1], ("apps/media/d.yaml", &spec)],
+        &[before[0], before[1], ("apps/media/d.yaml", &lower)],
+        &[("apps/kustomization.yaml", "namespace: tools\nresources: [media]\n"), before[1], deployment],
+        &[before[1], deployment],
+        &[before[0], before[1], ("apps/media/e.yaml", BARE)],
+    ];
+    let mut seen = Vec::new();
+    for files in changes {
+        let renewed = old.renew(listing(files).files().clone());
+        let fresh = listing(files);
+        for namespace in ["media", "tools", "default"] {
+            let target = target(namespace, "sonarr");
+            assert_eq!(renewed.find(&target), fresh.find(&target), "{files:?}");
+            seen.push(renewed.find(&target).is_ok());
+        }
+        assert_eq!(renewed.counts(), fresh.counts());
+    }
+    assert_eq!(seen.iter().filter(|found| **found).count(), changes.len(), "{seen:?}");
+}

@@ -170,7 +170,7 @@ impl Server {
             .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
         let config = source::watch(self.config);
         let pipeline = Pipeline::start(self.pipeline, repository, config);
-        Ok(Running { state: AppState { pipeline, allow_unauthenticated: self.allow_unauthenticated } })
+        Ok(Running { state: AppState::new(pipeline, self.allow_unauthenticated) })
     }
 }
 

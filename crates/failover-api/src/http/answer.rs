@@ -60,7 +60,17 @@ fn setting(state: &SettingState<'_>) -> Value {
 
 /// Which commit an answer is about, and how old that knowledge is.
 pub(super) fn add_view(answer: &mut Value, view: &View) {
+    add_revision(answer, view);
+    add_age(answer, view);
+}
+
+/// Which commit an answer is about.
+pub(super) fn add_revision(answer: &mut Value, view: &View) {
     answer["revision"] = json!(view.tree.revision);
+}
+
+/// How long ago the remote was seen to be at the commit.
+pub(super) fn add_age(answer: &mut Value, view: &View) {
     answer["view_age_seconds"] = json!(view.age_seconds());
 }
 

@@ -2,9 +2,10 @@
 
 mod request_id;
 mod problem;
+mod answer;
+mod rendered;
 mod state;
 mod guard;
-mod answer;
 mod options;
 mod services;
 mod moves;

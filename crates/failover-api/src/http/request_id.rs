@@ -33,6 +33,7 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     let id = given.map_or_else(clock::new_id, str::to_owned);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
+    let is_read = request.method().is_safe();
     let started = tokio::time::Instant::now();
     let answer = async {
         let response = next.run(request).await;
@@ -41,6 +42,8 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
         match response.extensions().get::<Said>() {
             // Probes come every few seconds; what they see is logged where it happens.
             _ if is_probe => tracing::debug!(status, milliseconds, "answered"),
+            // Reads come by the thousand and change nothing.
+            None if is_read => tracing::debug!(status, milliseconds, "answered"),
             None => tracing::info!(status, milliseconds, "answered"),
             Some(Said { code, detail }) => tracing::info!(status, milliseconds, %code, detail, "answered no"),
         }

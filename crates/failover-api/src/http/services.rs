@@ -5,38 +5,26 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use failover_core::check;
 use failover_core::code::{Code, Problem};
-use failover_core::config::{Config, Service};
-use failover_core::name::{Role, ServiceName};
+use failover_core::name::ServiceName;
 use failover_core::plan::unknown_service;
-use failover_core::topology::{Active, ServiceState};
 use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
 use super::problem::{Answer, ServiceParameter};
+use super::rendered::Newest;
 use super::state::AppState;
-use crate::pipeline::blocking;
 use crate::view::View;
 
 /// `GET /api/services`
 pub(super) async fn list(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Result<Readable, Answer> {
+) -> Result<Response, Answer> {
     Parameters::read(query.as_deref(), &[])?;
-    let view = newest(&state)?;
-    // Hundreds of services in large files take a while: probes must not wait for that.
-    let read = blocking(move || {
-        let services: Vec<Value> =
-            view.config.services().map(|service| answer::service(service, &view)).collect();
-        let mut answer = json!({ "count": services.len(), "services": services });
-        answer::add_view(&mut answer, &view);
-        answer
-    });
-    let mut answer = read.await?;
-    answer::add_config_problem(&mut answer, &state.pipeline.config());
-    Ok(Readable(answer))
+    let newest = rendered(&state)?;
+    let start = newest.list().await?;
+    Ok(start.with(&end(&newest, &state)))
 }
 
 /// `GET /api/failover/{service}/status`
@@ -46,15 +34,14 @@ pub(super) async fn status(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Answer> {
     let parameters = Parameters::read(query.as_deref(), &["expect"])?;
-    let view = newest(&state)?;
-    known(&view.config, &name)?;
-    let (mut answer, active) = blocking(move || read_status(&view, &name)).await??;
-    answer::add_config_problem(&mut answer, &state.pipeline.config());
+    let newest = rendered(&state)?;
+    let read = newest.status(&name).await?;
+    let mut end = end(&newest, &state);
     let status = match parameters.get("expect") {
         None => StatusCode::OK,
         Some(expected @ ("primary" | "backup" | "mixed" | "unknown")) => {
-            let met = expected == active.as_str();
-            answer["expected"] = json!(expected);
+            let met = expected == read.active.as_str();
+            end["expected"] = json!(expected);
             if met { StatusCode::OK } else { StatusCode::CONFLICT }
         }
         Some(other) => {
@@ -66,18 +53,19 @@ pub(super) async fn status(
             ));
         }
     };
-    Ok((status, Readable(answer)).into_response())
+    Ok((status, read.start.with(&end)).into_response())
 }
 
-fn read_status(view: &View, name: &str) -> Result<(Value, Active), Answer> {
-    let service = known(&view.config, name)?;
-    let current = ServiceState::read(service, &view.tree);
-    let to = if current.active() == Active::Backup { Role::Primary } else { Role::Backup };
-    let mut answer = answer::service(service, view);
-    answer["findings"] = json!(check::findings(&current, to, &view.tree));
-    answer["findings_for"] = json!(to);
-    answer::add_view(&mut answer, view);
-    Ok((answer, current.active()))
+fn rendered(state: &AppState) -> Result<Newest, Answer> {
+    state.rendered.newest(&state.pipeline).ok_or_else(|| state.pipeline.no_view().into())
+}
+
+/// The members at the end of an answer, which are not the same for everybody who sees the view.
+fn end(newest: &Newest, state: &AppState) -> Value {
+    let mut end = json!({});
+    answer::add_age(&mut end, &newest.view);
+    answer::add_config_problem(&mut end, &state.pipeline.config());
+    end
 }
 
 /// `GET /api/history`
@@ -118,11 +106,6 @@ pub(super) async fn history(
 pub(super) fn newest(state: &AppState) -> Result<Arc<View>, Answer> {
     let view = state.pipeline.view().borrow().clone();
     view.ok_or_else(|| state.pipeline.no_view().into())
-}
-
-fn known<'a>(config: &'a Config, name: &str) -> Result<&'a Service, Answer> {
-    let service = ServiceName::new(name).ok().and_then(|name| config.get(&name));
-    service.ok_or_else(|| unknown_service(config, name).into())
 }
 
 /// The query of a read.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::rendered::Rendered;
 use crate::pipeline::Pipeline;
 
 /// The largest request body, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
+
 /// What every handler can use.
 #[derive(Debug, Clone)]
 pub struct AppState {
@@ -13,4 +15,14 @@ pub struct AppState {
     pub pipeline: Arc<Pipeline>,
     /// Answer moves that come from other machines although nobody is authenticated.
     pub allow_unauthenticated: bool,
+    /// What is rendered of the newest view.
+    pub(super) rendered: Arc<Rendered>,
+}
+
+impl AppState {
+    /// The state of a server that has answered nothing yet.
+    #[must_use]
+    pub fn new(pipeline: Arc<Pipeline>, allow_unauthenticated: bool) -> Self {
+        Self { pipeline, allow_unauthenticated, rendered: Arc::default() }
+    }
 }

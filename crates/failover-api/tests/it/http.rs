@@ -3,8 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::support::api::Server;
+use serde_json::json;
+
+use crate::support::api::{Reply, Server};
 use crate::support::git::Repository;
+use crate::support::process::PATIENCE;
 use crate::support::scene::{Scene, config, manifest, manifest_path};
 
 const PROMOTE: &str = "/api/failover/sonarr/promote";
@@ -123,9 +126,20 @@ fn a_page_of_another_site_cannot_move_services() {
 fn request_ids_are_kept_made_and_logged() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();
-    let reply = server.request("GET", "/api/services", "", &[("x-request-id", "call-7")]);
-    assert_eq!(reply.headers["x-request-id"], "call-7");
-    server.wait_log("the request", |event| event["span"]["request_id"] == "call-7" && event["status"] == 200);
+    for (method, path, id) in [
+        ("GET", "/api/services", "call-6"),
+        ("GET", "/api/failover/nobody/status", "call-7"),
+        ("POST", "/api/failover/sonarr/promote?dry-run=true", "call-8"),
+    ] {
+        let reply = server.request(method, path, "", &[("x-request-id", id)]);
+        assert_eq!(reply.headers["x-request-id"], id);
+    }
+    let answered = |id: &'static str, status: u16| {
+        move |event: &serde_json::Value| event["span"]["request_id"] == id && event["status"] == status
+    };
+    server.wait_log("the refusal", answered("call-7", 404));
+    server.wait_log("what could have moved something", answered("call-8", 200));
+    assert!(!server.log().iter().any(|line| line.contains("call-6")), "reads would fill the log");
     let spoofed = server.request("GET", "/api/services", "", &[("x-request-id", "a b\u{fc}")]);
     assert_ne!(spoofed.headers["x-request-id"], "a b\u{fc}");
     assert!(spoofed.headers["x-request-id"].len() >= 32);
@@ -198,7 +212,7 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
     let address = server.url("").trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x").unwrap();
-    stream.set_read_timeout(Some(crate::support::process::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     assert_eq!(server.get("/livez").status, 200);
@@ -215,4 +229,54 @@ fn a_copy_of_a_kustomization_under_another_name_hides_nothing() {
     ]);
     let scene = Scene::with(repository, &config(&["sonarr"]));
     scene.serve().promote("sonarr").commit();
+}
+
+#[test]
+fn what_was_answered_before_is_true_when_it_is_asked_again() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    let status = "/api/failover/sonarr/status";
+    let ask = |path: &str| {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(reply.headers["content-type"], "application/json");
+        assert_eq!(reply.text, format!("{:#}\n", reply.json), "in the form of every other answer");
+        reply.json
+    };
+    let first = [ask("/api/services"), ask(status)];
+
+    // The view grows older, and nothing else changes.
+    for (path, mut first) in ["/api/services", status].into_iter().zip(first) {
+        let older =
+            |reply: &Reply| reply.json["view_age_seconds"].as_u64() > first["view_age_seconds"].as_u64();
+        let again = server.wait_until(path, older, PATIENCE).json;
+        first["view_age_seconds"] = again["view_age_seconds"].clone();
+        assert_eq!(again, first);
+    }
+
+    // A move is seen by whoever asks after its answer, in every answer.
+    for (to, active) in [("promote", "backup"), ("demote", "primary")] {
+        let moved = server.post(&format!("/api/failover/sonarr/{to}"), "", &[]);
+        let revision = format!("main@sha1:{}", moved.commit());
+        let (list, one) = (ask("/api/services"), ask(status));
+        assert_eq!((&list["revision"], &one["revision"]), (&json!(revision), &json!(revision)));
+        assert_eq!((&list["services"][1]["active"], &one["active"]), (&json!(active), &json!(active)));
+        assert_eq!(one["last_operation"]["commit"], *moved.commit());
+        assert_eq!(ask("/api/failover/radarr/status")["revision"], revision);
+        assert_eq!(ask(&format!("{status}?expect={active}"))["expected"], active);
+        let other = server.get(&format!("{status}?expect=mixed"));
+        assert_eq!((other.status, &other.json["expected"]), (409, &json!("mixed")));
+        assert!(ask(status).get("expected").is_none(), "what one caller expects is not another's");
+    }
+
+    // A config that is refused changes no view; one that is good changes it.
+    std::fs::write(scene.config(), "services: {}\n").unwrap();
+    server.wait_until("/api/health", |reply| reply.json["config"]["valid"] == false, PATIENCE);
+    assert!(ask("/api/services")["config_problem"].is_string());
+    assert!(ask(status)["config_problem"].is_string());
+    std::fs::write(scene.config(), config(&["sonarr"])).unwrap();
+    server.wait_until("/api/services", |reply| reply.json["count"] == 1, PATIENCE);
+    assert!(ask("/api/services").get("config_problem").is_none());
+    assert!(ask(status).get("config_problem").is_none());
+    server.status("radarr").assert_problem(404, "service-not-found");
 }

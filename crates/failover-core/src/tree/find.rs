@@ -1,9 +1,11 @@
 //! Finding a manifest by kind, name and namespace, never by its folder.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::facts::{DocumentFacts, FileFacts};
-use super::kustomize::{Build, folder_of};
+use super::index::{Identity, Object};
+use super::kustomize::{Kustomization, folder_of};
 use super::listing::Listing;
 use crate::code::{Code, Problem};
 use crate::config::Target;
@@ -50,9 +52,12 @@ impl Listing {
             self.readable(path, target)?;
         }
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
-            .of_kind(target.kind.as_str())
+            .named(target)
             .filter(|(path, document)| {
-                target.path.as_ref().map_or(!self.patches.contains(path), |within| is_within(path, within))
+                target
+                    .path
+                    .as_ref()
+                    .map_or(!self.index.patches.contains(path), |within| is_within(path, within))
                     && is_kind(document, target)
                     && self.identities(path, document).any(|identity| identity.is(target))
             })
@@ -67,48 +72,38 @@ impl Listing {
     /// Unreadable files that mention `target`'s name and may hide a second manifest of it.
     #[must_use]
     pub fn suspects(&self, target: &Target) -> Vec<(&RepoPath, Place)> {
-        self.files
-            .iter()
-            .filter_map(|(path, file)| match &*file.facts {
-                FileFacts::Unreadable { error, names } => {
-                    names.iter().any(|name| name == target.name.as_str()).then_some((path, error.place))
-                }
+        let mentioning = self.index.mentioning(target.name.as_str());
+        mentioning
+            .filter_map(|path| match &*self.files.get(path)?.facts {
+                FileFacts::Unreadable { error, .. } => Some((path, error.place)),
                 FileFacts::Manifests(_) | FileFacts::Kustomization(_) => None,
             })
             .collect()
     }
 
-    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {
-        let places = self.by_kind.get(kind).map(Vec::as_slice).unwrap_or_default();
-        places.iter().filter_map(|(path, index)| match &*self.files.get(path)?.facts {
-            FileFacts::Manifests(documents) => Some((path, documents.get(*index)?)),
-            FileFacts::Kustomization(_) | FileFacts::Unreadable { .. } => None,
-        })
+    /// The objects that some build gives the target's name, whatever their kind and namespace.
+    fn named(&self, target: &Target) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {
+        self.index.of_name(target.name.as_str()).filter_map(|object| self.object(object))
     }
 
-    fn documents(&self) -> impl Iterator<Item = (&RepoPath, &DocumentFacts)> {
-        self.files.iter().flat_map(|(path, file)| {
-            let documents = match &*file.facts {
-                FileFacts::Manifests(documents) => documents.as_slice(),
-                FileFacts::Kustomization(_) | FileFacts::Unreadable { .. } => &[],
-            };
-            documents.iter().map(move |document| (path, document))
-        })
+    fn object<'a>(&'a self, object: &'a Object) -> Option<(&'a RepoPath, &'a DocumentFacts)> {
+        Some((&object.path, self.documents(&object.path).get(object.index)?))
     }
 
-    /// The identities that an object gets: one for each distinct build, or its own when nothing builds it.
+    /// The objects in a file.
+    fn documents(&self, path: &RepoPath) -> &[DocumentFacts] {
+        match self.files.get(path).map(|file| &*file.facts) {
+            Some(FileFacts::Manifests(documents)) => documents,
+            Some(FileFacts::Kustomization(_) | FileFacts::Unreadable { .. }) | None => &[],
+        }
+    }
+
     fn identities<'a>(
         &'a self,
         path: &RepoPath,
         document: &'a DocumentFacts,
     ) -> impl Iterator<Item = Identity> + 'a {
-        let builds = self.builds.of.get(path);
-        let own = builds.is_none().then(Build::default);
-        builds
-            .into_iter()
-            .flat_map(|builds| builds.keys().cloned())
-            .chain(own)
-            .map(|build| Identity::new(document, &build))
+        self.index.identities(path, document)
     }
 
     fn single(&self, path: &RepoPath, document: &DocumentFacts, target: &Target) -> Result<Found, Problem> {
@@ -131,15 +126,20 @@ impl Listing {
             )
             .in_file(path, Some(document.place)));
         }
-        if self.builds.truncated {
+        if self.index.builds.truncated {
             let detail =
                 format!("the kustomizations are too many or nested too deep to know what builds {target}");
             let hint =
                 "name a smaller folder with --root, or find the kustomizations that include each other";
             return Err(Problem::new(Code::ManifestShared, detail, hint).in_file(path, Some(document.place)));
         }
-        let ways =
-            self.builds.of.get(path).map(|builds| builds.values().collect::<Vec<_>>()).unwrap_or_default();
+        let ways = self
+            .index
+            .builds
+            .of
+            .get(path)
+            .map(|builds| builds.values().collect::<Vec<_>>())
+            .unwrap_or_default();
         let starts: BTreeSet<String> = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
         let through = ways.iter().flat_map(|way| &way.through);
         let patched_by = through.filter(|folder| self.patches_target(folder, target)).cloned().collect();
@@ -154,40 +154,46 @@ impl Listing {
     }
 
     fn unlisted_by(&self, path: &RepoPath) -> Option<String> {
-        if self.builds.of.contains_key(path) {
+        if self.index.builds.of.contains_key(path) {
             return None;
         }
-        let mut folders: Vec<&str> = self
-            .files
-            .iter()
-            .filter(|(_, file)| matches!(*file.facts, FileFacts::Kustomization(_)))
-            .map(|(kustomization, _)| folder_of(kustomization))
-            .filter(|folder| folder.is_empty() || path.as_str().starts_with(&format!("{folder}/")))
-            .collect();
-        folders.sort_by_key(|folder| folder.len());
-        folders.last().map(|folder| if folder.is_empty() { ".".to_owned() } else { (*folder).to_owned() })
+        let mut folder = folder_of(path);
+        loop {
+            if self.index.kustomization(folder).is_some() {
+                return Some(if folder.is_empty() { ".".to_owned() } else { folder.to_owned() });
+            }
+            if folder.is_empty() {
+                return None;
+            }
+            folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+        }
     }
 
     /// Whether the kustomization in `folder` has a patch for `target`.
     fn patches_target(&self, folder: &str, target: &Target) -> bool {
-        let here = self.files.iter().find_map(|(path, file)| match &*file.facts {
-            FileFacts::Kustomization(kustomization) if folder_of(path) == folder => Some(kustomization),
-            FileFacts::Kustomization(_) | FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => None,
-        });
-        here.is_some_and(|kustomization| {
-            let is_target = |document: &DocumentFacts| {
-                document.kind == target.kind.as_str() && document.name == target.name.as_str()
-            };
+        self.kustomization(folder).is_some_and(|kustomization| {
             let by_file = kustomization.patch_files(folder).any(|path| {
-                let documents = self.documents().filter(|(file, _)| **file == path);
-                documents.into_iter().any(|(_, document)| is_target(document))
+                self.documents(&path).iter().any(|document| {
+                    document.kind == target.kind.as_str() && document.name == target.name.as_str()
+                })
             });
             by_file || kustomization.patches_inline(target.name.as_str())
         })
     }
 
+    fn kustomization(&self, folder: &str) -> Option<&Kustomization> {
+        match &*self.files.get(self.index.kustomization(folder)?)?.facts {
+            FileFacts::Kustomization(kustomization) => Some(kustomization),
+            FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => None,
+        }
+    }
+
     fn readable(&self, path: &RepoPath, target: &Target) -> Result<(), Problem> {
-        if self.files.keys().any(|file| file != path && is_within(file, path)) {
+        // What lies in the folder `path` follows it, among names that merely begin like it.
+        let after = self.files.range::<RepoPath, _>((Bound::Excluded(path), Bound::Unbounded));
+        let mut alike =
+            after.map(|(file, _)| file).take_while(|file| file.as_str().starts_with(path.as_str()));
+        if alike.any(|file| is_within(file, path)) {
             return Ok(());
         }
         let Some(file) = self.files.get(path) else {
@@ -219,8 +225,7 @@ impl Listing {
                 .in_file(path, Some(error.place));
         }
         let mut near = Vec::new();
-        let mut names = Vec::new();
-        for (path, document) in self.documents().filter(|(_, document)| is_kind(document, target)) {
+        for (path, document) in self.named(target).filter(|(_, document)| is_kind(document, target)) {
             for identity in self.identities(path, document) {
                 if identity.name == target.name.as_str() {
                     near.push(format!(
@@ -228,10 +233,10 @@ impl Listing {
                         identity.namespace, identity.name, document.place.line
                     ));
                 }
-                names.push(format!("{}/{}", identity.namespace, identity.name));
             }
         }
-        for (path, document) in self.documents().filter(|(_, document)| group_of(&document.kind).is_some()) {
+        for (path, document) in self.named(target).filter(|(_, document)| group_of(&document.kind).is_some())
+        {
             for identity in self.identities(path, document).filter(|identity| identity.is(target)) {
                 let place = document.place.line;
                 near.push(format!(
@@ -241,6 +246,12 @@ impl Listing {
             }
         }
         if near.is_empty() {
+            let of_kind = self.index.of_kind(target.kind.as_str()).filter_map(|object| self.object(object));
+            let names: Vec<String> = of_kind
+                .filter(|(_, document)| is_kind(document, target))
+                .flat_map(|(path, document)| self.identities(path, document))
+                .map(|identity| format!("{}/{}", identity.namespace, identity.name))
+                .collect();
             let wanted = format!("{}/{}", target.namespace, target.name);
             near =
                 nearest(&wanted, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
@@ -291,25 +302,4 @@ fn ambiguous(matches: &[(&RepoPath, &DocumentFacts)], target: &Target) -> Proble
         problem = problem.in_file(path, Some(document.place));
     }
     problem
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Identity {
-    namespace: String,
-    name: String,
-}
-
-impl Identity {
-    fn new(document: &DocumentFacts, build: &Build) -> Self {
-        // Flux and kubectl put an object without a namespace into "default".
-        let namespace = build.namespace.clone().or_else(|| document.namespace.clone());
-        Self {
-            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-            name: format!("{}{}{}", build.name_prefix, document.name, build.name_suffix),
-        }
-    }
-
-    fn is(&self, target: &Target) -> bool {
-        self.namespace == target.namespace.as_str() && self.name == target.name.as_str()
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::facts::FileFacts;
-use super::kustomize::{self, Builds};
+use super::index::Index;
 use crate::config::Config;
 use crate::name::{BlobId, RepoPath, Revision};
 use crate::yaml::{self, Node, YamlError};
@@ -22,41 +22,27 @@ pub struct ListedFile {
 #[derive(Debug, Default)]
 pub struct Listing {
     pub(super) files: BTreeMap<RepoPath, ListedFile>,
-    /// Where the objects of each kind are: the file, and which of its objects.
-    pub(super) by_kind: BTreeMap<String, Vec<(RepoPath, usize)>>,
-    pub(super) builds: Builds,
-    /// Files that kustomizations use as patches.
-    pub(super) patches: BTreeSet<RepoPath>,
+    pub(super) index: Arc<Index>,
 }
 
 impl Listing {
     /// Works out which kustomizations build which file.
     #[must_use]
     pub fn new(files: BTreeMap<RepoPath, ListedFile>) -> Self {
-        let mut kustomizations = Vec::new();
-        let mut flux = Vec::new();
-        let mut by_kind: BTreeMap<String, Vec<(RepoPath, usize)>> = BTreeMap::new();
-        for (path, file) in &files {
-            match &*file.facts {
-                FileFacts::Kustomization(kustomization) => kustomizations.push((path, kustomization)),
-                FileFacts::Manifests(documents) => {
-                    for (index, document) in documents.iter().enumerate() {
-                        by_kind.entry(document.kind.clone()).or_default().push((path.clone(), index));
-                    }
-                    flux.extend(
-                        documents.iter().filter_map(|document| Some((path, document.flux.as_ref()?))),
-                    );
-                }
-                FileFacts::Unreadable { .. } => {}
-            }
-        }
-        let patches = kustomizations
-            .iter()
-            .flat_map(|(path, kustomization)| kustomization.patch_files(kustomize::folder_of(path)))
-            .collect();
-        let paths: BTreeSet<&RepoPath> = files.keys().collect();
-        let builds = kustomize::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
-        Self { files, by_kind, builds, patches }
+        let facts: Vec<_> = files.iter().map(|(path, file)| (path, &*file.facts)).collect();
+        let index = Arc::new(Index::new(&facts));
+        Self { files, index }
+    }
+
+    /// The listing of `files`, which are mostly those of this one: what is known of them all is kept when each says
+    /// of itself what it said before, as after a move.
+    #[must_use]
+    pub fn renew(&self, files: BTreeMap<RepoPath, ListedFile>) -> Self {
+        let is_same = self.files.len() == files.len()
+            && self.files.iter().zip(&files).all(|((old_path, old), (path, file))| {
+                old_path == path && (Arc::ptr_eq(&old.facts, &file.facts) || old.facts == file.facts)
+            });
+        if is_same { Self { files, index: Arc::clone(&self.index) } } else { Self::new(files) }
     }
 
     /// The files whose text a plan for any service of `config` needs.
@@ -64,6 +50,12 @@ impl Listing {
     pub fn needed(&self, config: &Config) -> BTreeSet<RepoPath> {
         let targets = config.services().flat_map(|service| &service.settings);
         targets.filter_map(|setting| self.find(&setting.target).ok()).map(|found| found.path).collect()
+    }
+
+    /// Every file, by its path.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<RepoPath, ListedFile> {
+        &self.files
     }
 
     /// The file at `path`.
@@ -75,9 +67,7 @@ impl Listing {
     /// How many files are listed, and how many of them cannot be read.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        let unreadable =
-            self.files.values().filter(|file| matches!(*file.facts, FileFacts::Unreadable { .. })).count();
-        (self.files.len(), unreadable)
+        (self.files.len(), self.index.unreadable())
     }
 }
 

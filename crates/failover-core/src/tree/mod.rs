@@ -2,6 +2,7 @@
 
 mod kustomize;
 mod facts;
+mod index;
 mod listing;
 mod find;
 

@@ -1,0 +1,160 @@
+//! Where everything is that the search asks for, so that no search goes through all files.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::facts::{DocumentFacts, FileFacts};
+use super::kustomize::{self, Build, Builds, FluxBuild, Kustomization, folder_of};
+use crate::config::Target;
+use crate::name::RepoPath;
+
+/// What follows from the paths and facts of all files together.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Every object, in the order of the paths.
+    objects: Vec<Object>,
+    /// Positions in `objects`, by kind.
+    by_kind: HashMap<String, Vec<usize>>,
+    /// Positions in `objects`, by each name that a build gives the object.
+    by_name: HashMap<String, Vec<usize>>,
+    /// The kustomization in each folder; the first one where there are several.
+    kustomizations: HashMap<String, RepoPath>,
+    /// The files that cannot be read.
+    unreadable: Vec<RepoPath>,
+    /// Positions in `unreadable`, by each name that the file mentions.
+    mentions: HashMap<String, Vec<usize>>,
+    pub(super) builds: Builds,
+    /// Files that kustomizations use as patches.
+    pub(super) patches: BTreeSet<RepoPath>,
+}
+
+/// One object: its file, and which of the file's objects it is.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) path: RepoPath,
+    pub(super) index: usize,
+}
+
+impl Index {
+    /// Works out which kustomizations build which file, and what each object is then called.
+    pub(super) fn new(files: &[(&RepoPath, &FileFacts)]) -> Self {
+        let mut index = Self::default();
+        let mut kustomizations: Vec<(&RepoPath, &Kustomization)> = Vec::new();
+        let mut flux: Vec<(&RepoPath, &FluxBuild)> = Vec::new();
+        for (path, facts) in files {
+            match facts {
+                FileFacts::Kustomization(kustomization) => {
+                    kustomizations.push((path, kustomization));
+                    index.kustomizations.entry(folder_of(path).to_owned()).or_insert_with(|| (*path).clone());
+                }
+                FileFacts::Manifests(documents) => {
+                    let builds = documents.iter().filter_map(|document| document.flux.as_ref());
+                    flux.extend(builds.map(|build| (*path, build)));
+                }
+                FileFacts::Unreadable { names, .. } => {
+                    for name in names {
+                        let mentioned = index.mentions.entry(name.clone()).or_default();
+                        mentioned.push(index.unreadable.len());
+                    }
+                    index.unreadable.push((*path).clone());
+                }
+            }
+        }
+        index.patches = kustomizations
+            .iter()
+            .flat_map(|(path, kustomization)| kustomization.patch_files(folder_of(path)))
+            .collect();
+        let paths: BTreeSet<&RepoPath> = files.iter().map(|(path, _)| *path).collect();
+        index.builds = kustomize::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
+        for (path, facts) in files {
+            let FileFacts::Manifests(documents) = facts else { continue };
+            for (at, document) in documents.iter().enumerate() {
+                index.add(path, at, document);
+            }
+        }
+        index
+    }
+
+    fn add(&mut self, path: &RepoPath, at: usize, document: &DocumentFacts) {
+        let number = self.objects.len();
+        self.objects.push(Object { path: path.clone(), index: at });
+        list(&mut self.by_kind, &document.kind, number);
+        let names: Vec<String> = self.identities(path, document).map(|identity| identity.name).collect();
+        for name in &names {
+            list(&mut self.by_name, name, number);
+        }
+    }
+
+    /// The objects of a kind, in the order of the paths.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Object> {
+        self.numbered(self.by_kind.get(kind))
+    }
+
+    /// The objects to which some build gives this name, in the order of the paths.
+    pub(super) fn of_name(&self, name: &str) -> impl Iterator<Item = &Object> {
+        self.numbered(self.by_name.get(name))
+    }
+
+    fn numbered(&self, numbers: Option<&Vec<usize>>) -> impl Iterator<Item = &Object> {
+        let numbers = numbers.map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().filter_map(|number| self.objects.get(*number))
+    }
+
+    /// The unreadable files that mention a name, in the order of the paths.
+    pub(super) fn mentioning(&self, name: &str) -> impl Iterator<Item = &RepoPath> {
+        let numbers = self.mentions.get(name).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().filter_map(|number| self.unreadable.get(*number))
+    }
+
+    /// How many files cannot be read.
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// The kustomization in a folder.
+    pub(super) fn kustomization(&self, folder: &str) -> Option<&RepoPath> {
+        self.kustomizations.get(folder)
+    }
+
+    /// The identities that an object gets: one for each distinct build, or its own when nothing builds it.
+    pub(super) fn identities<'a>(
+        &'a self,
+        path: &RepoPath,
+        document: &'a DocumentFacts,
+    ) -> impl Iterator<Item = Identity> + 'a {
+        let builds = self.builds.of.get(path);
+        let own = builds.is_none().then(|| Identity::new(document, &Build::default()));
+        let built = builds.into_iter().flat_map(|builds| builds.keys());
+        built.map(|build| Identity::new(document, build)).chain(own)
+    }
+}
+
+/// Lists the number, which grows from call to call, once.
+fn list(numbers: &mut HashMap<String, Vec<usize>>, key: &str, number: usize) {
+    match numbers.get_mut(key) {
+        Some(known) if known.last() == Some(&number) => {}
+        Some(known) => known.push(number),
+        None => drop(numbers.insert(key.to_owned(), vec![number])),
+    }
+}
+
+/// What an object is called once it is built.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+impl Identity {
+    fn new(document: &DocumentFacts, build: &Build) -> Self {
+        // Flux and kubectl put an object without a namespace into "default".
+        let namespace = build.namespace.as_ref().or(document.namespace.as_ref());
+        Self {
+            namespace: namespace.map_or_else(|| "default".to_owned(), String::clone),
+            name: format!("{}{}{}", build.name_prefix, document.name, build.name_suffix),
+        }
+    }
+
+    pub(super) fn is(&self, target: &Target) -> bool {
+        self.namespace == target.namespace.as_str() && self.name == target.name.as_str()
+    }
+}
