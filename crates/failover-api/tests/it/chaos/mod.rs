@@ -71,8 +71,9 @@ fn chaos(host: &dyn Host) {
             let random = random.fork();
             scope.spawn(move || replica.run(pace, random));
         }
-        for live in [Person::take_notes, Person::tag_images, Person::rewrite] {
-            let (person, random) = (Person::new(&scene.repository, ledger), random.fork());
+        let lives = [Person::take_notes, Person::tag_images, Person::rewrite];
+        for (name, live) in ["Alice", "Bob", "Carol"].into_iter().zip(lives) {
+            let (person, random) = (Person::new(name, &scene.repository, ledger), random.fork());
             scope.spawn(move || live(person, pace, random));
         }
         let trouble = random.fork();

@@ -17,16 +17,17 @@ use crate::support::scene::manifest_path;
 /// One person's clone, in which they work again and again.
 pub(crate) struct Person<'a> {
     folder: TempDir,
+    name: &'static str,
     ledger: &'a Mutex<Ledger>,
     /// Makes everything that they do new.
     round: u64,
 }
 
 impl<'a> Person<'a> {
-    pub(crate) fn new(repository: &Repository, ledger: &'a Mutex<Ledger>) -> Self {
+    pub(crate) fn new(name: &'static str, repository: &Repository, ledger: &'a Mutex<Ledger>) -> Self {
         let folder = TempDir::new().unwrap();
         run(git(folder.path()).args(["clone", "-q", "--template="]).arg(repository.path()).arg("."));
-        Self { folder, ledger, round: 0 }
+        Self { folder, name, ledger, round: 0 }
     }
 
     /// Adds a file each time.
@@ -57,15 +58,15 @@ impl<'a> Person<'a> {
 
     /// Removes the newest commit, or replaces it, by force.
     pub(crate) fn rewrite(mut self, pace: &Pace, mut random: Rng) {
-        while !pace.after_moves(4, &mut random) {
+        while !pace.after_moves(3, &mut random) {
             self.round += 1;
             let old = self.pull();
             if self.read(&["rev-list", "--count", "-3", "HEAD"]) != "3" {
                 continue;
             }
-            match random.u8(0..3) {
-                0 => drop(run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]))),
-                1 => drop(run(self.git().args(["commit", "-q", "--amend", "--no-edit", "--allow-empty"]))),
+            match random.u8(0..4) {
+                0..2 => drop(run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]))),
+                2 => drop(run(self.git().args(["commit", "-q", "--amend", "--no-edit", "--allow-empty"]))),
                 _ => {
                     run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]));
                     self.write_note("instead");
@@ -132,8 +133,8 @@ impl<'a> Person<'a> {
 
     fn git(&self) -> Command {
         let mut git = git(self.folder.path());
-        // Times tell commits apart that are alike otherwise.
-        git.env("GIT_COMMITTER_DATE", format!("{} +0000", 1_768_478_400 + self.round));
+        // Names tell commits apart that are alike otherwise: an amended one, above all.
+        git.env("GIT_COMMITTER_NAME", format!("{} {}", self.name, self.round));
         git
     }
 }
