@@ -57,10 +57,13 @@ fn chaos(host: &dyn Host) {
     let moves = number("FAILOVER_CHAOS_MOVES").unwrap_or(MOVES);
     let time = Duration::from_secs(number("FAILOVER_CHAOS_SECONDS").unwrap_or(SECONDS));
     let scene = Scene::new(&SERVICES);
-    // One push in five takes its time before or after it lands.
-    let dawdle = "#!/bin/sh\n[ $(($$ % 5)) -ne 0 ] || sleep 0.4\n";
-    scene.repository.install_hook("pre-receive", dawdle);
-    scene.repository.install_hook("post-receive", dawdle);
+    // Before or after a push lands, one in five takes its time, and one in ten loses its connection.
+    let hang_up = host.hang_up();
+    let hook = format!(
+        "#!/bin/sh\ncase $(($$ % 20)) in\n0 | 5 | 10 | 15) sleep 0.4 ;;\n1 | 2)\n{hang_up}\n;;\nesac\nexit 0\n"
+    );
+    scene.repository.install_hook("pre-receive", &hook);
+    scene.repository.install_hook("post-receive", &hook);
     let replicas = [(); 3].map(|()| Replica::new(host, &scene));
     let (ledger, pace) = (Mutex::new(Ledger::default()), Pace::default());
     let (begun, asked) = (Instant::now(), AtomicUsize::new(0));
