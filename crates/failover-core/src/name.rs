@@ -255,13 +255,62 @@ impl serde::Serialize for Revision {
 /// The known names nearest to `wanted`, best first, at most three; empty when none is near.
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))
-        .filter(|(score, _)| *score >= 0.8)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(3).map(|(_, name)| name).collect()
+    let limit = Limit::of(&wanted);
+    let mut best: Vec<(f64, &str)> = Vec::new();
+    for name in known {
+        // Only the three best count, and most names cannot be among them: a look at their letters tells.
+        let least = best.get(2).map_or(0.8, |(score, _)| *score);
+        if limit.score(name) < least {
+            continue;
+        }
+        let score = strsim::jaro_winkler(&wanted, &name.to_lowercase());
+        if score >= 0.8 {
+            let at = best.partition_point(|(other, before)| {
+                other.total_cmp(&score).reverse().then(before.cmp(&name)).is_le()
+            });
+            best.insert(at, (score, name));
+            best.truncate(3);
+        }
+    }
+    best.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What the likeness of a name to the wanted one can be at most, whatever the order of its letters.
+struct Limit<'w> {
+    wanted: &'w [u8],
+    /// How often each ASCII character is in the wanted name; `None` if it has others.
+    letters: Option<[u32; 128]>,
+}
+
+impl<'w> Limit<'w> {
+    fn of(wanted: &'w str) -> Self {
+        let mut letters = [0; 128];
+        let ascii = wanted.is_ascii();
+        for byte in wanted.bytes().filter(|_| ascii) {
+            letters[usize::from(byte)] += 1;
+        }
+        Self { wanted: wanted.as_bytes(), letters: ascii.then_some(letters) }
+    }
+
+    fn score(&self, name: &str) -> f64 {
+        let Some(mut left) = self.letters.filter(|_| name.is_ascii()) else { return 1.0 };
+        let lower = || name.bytes().map(|byte| byte.to_ascii_lowercase());
+        let mut common = 0_u32;
+        for byte in lower() {
+            let left = &mut left[usize::from(byte)];
+            common += u32::from(*left > 0);
+            *left = left.saturating_sub(1);
+        }
+        if common == 0 {
+            // Two empty names are equal.
+            return if self.wanted.is_empty() && name.is_empty() { 1.0 } else { 0.0 };
+        }
+        let part = |length: usize| f64::from(common) / length as f64;
+        let jaro = (part(self.wanted.len()) + part(name.len()) + 1.0) / 3.0;
+        let prefix = self.wanted.iter().take(4).zip(lower()).take_while(|(a, b)| **a == *b).count();
+        // A little more, so that rounding cannot exclude what is equal.
+        jaro + 0.1 * prefix as f64 * (1.0 - jaro) + 1e-9
+    }
 }
 
 #[cfg(test)]
@@ -312,5 +361,23 @@ mod tests {
     fn the_nearest_names_come_first() {
         assert_eq!(nearest("sonar", ["radarr", "sonarr", "jellyfin"]).first(), Some(&"sonarr"));
         assert!(nearest("postgres", ["sonarr"]).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_near_name_is_passed_over(
+            wanted in "[abA1/-]{0,9}|[aäb-]{0,5}",
+            known in proptest::collection::vec("[abA1/-]{0,9}|[aäb-]{0,5}", 0..30),
+        ) {
+            let lower = wanted.to_lowercase();
+            let mut all: Vec<(f64, &str)> = known
+                .iter()
+                .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name.as_str()))
+                .filter(|(score, _)| *score >= 0.8)
+                .collect();
+            all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+            let best: Vec<&str> = all.into_iter().take(3).map(|(_, name)| name).collect();
+            proptest::prop_assert_eq!(nearest(&wanted, known.iter().map(String::as_str)), best);
+        }
     }
 }

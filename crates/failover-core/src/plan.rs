@@ -2,7 +2,9 @@
 //! and for a move.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 
@@ -15,7 +17,12 @@ use crate::manifest::{self, Change};
 use crate::message;
 use crate::name::{BlobId, RepoPath, Revision, Role};
 use crate::topology::ServiceState;
-use crate::tree::Tree;
+use crate::tree::{Source, Tree};
+
+/// From so many bytes on a plan's edits are shared out.
+const MUCH: usize = 64 * 1024;
+/// Among so many threads.
+const THREADS: usize = 4;
 
 /// A decided move: final, and only right on the commit it was made for.
 #[derive(Debug, Clone)]
@@ -156,22 +163,67 @@ fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<
             insert: setting.setting.insert,
         });
     }
+    let edits: Vec<Edit<'_>> = changes
+        .into_iter()
+        .filter_map(|(path, changes)| {
+            let (source, listed) = (tree.sources.get(path)?, tree.listing.file(path)?);
+            Some(Edit { path, source, blob: &listed.blob, changes })
+        })
+        .collect();
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    for (path, changes) in changes {
-        let (Some(source), Some(listed)) = (tree.sources.get(path), tree.listing.file(path)) else {
-            continue;
-        };
-        let before = source.text();
-        match manifest::edit(before, &changes) {
-            Ok(edited) => files.push(FileChange {
-                path: path.clone(),
-                blob: listed.blob.clone(),
-                before: Arc::clone(before),
-                after: edited.into_text(),
-            }),
-            Err(error) => problems.push(error.problem().in_file(path, error.place())),
+    for made in make_all(&edits) {
+        match made {
+            Ok(file) => files.push(file),
+            Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(files) } else { Err(Rejection::Problems(problems)) }
+}
+
+/// Everything that changes in one file.
+struct Edit<'t> {
+    path: &'t RepoPath,
+    source: &'t Source,
+    blob: &'t BlobId,
+    changes: Vec<Change>,
+}
+
+impl Edit<'_> {
+    fn make(&self) -> Result<FileChange, Problem> {
+        let before = self.source.text();
+        let edited = match self.source.documents() {
+            Ok(documents) => manifest::edit_documents(before, documents, &self.changes),
+            Err(_) => manifest::edit(before, &self.changes),
+        };
+        match edited {
+            Ok(edited) => Ok(FileChange {
+                path: self.path.clone(),
+                blob: self.blob.clone(),
+                before: Arc::clone(before),
+                after: edited.into_text(),
+            }),
+            Err(error) => Err(error.problem().in_file(self.path, error.place())),
+        }
+    }
+}
+
+/// Makes the edits, in their order. Each is proven by two parsers, before and after, and that is most of what a
+/// plan takes: large ones share the processors.
+fn make_all(edits: &[Edit<'_>]) -> Vec<Result<FileChange, Problem>> {
+    if edits.iter().map(|edit| edit.source.text().len()).sum::<usize>() < MUCH {
+        return edits.iter().map(Edit::make).collect();
+    }
+    thread::scope(|scope| {
+        let shares = edits.chunks(edits.len().div_ceil(THREADS)).map(|share| {
+            let work = move || share.iter().map(Edit::make).collect::<Vec<_>>();
+            (work, thread::Builder::new().spawn_scoped(scope, work))
+        });
+        let shares: Vec<_> = shares.collect();
+        let made = shares.into_iter().flat_map(|(work, started)| match started {
+            Ok(thread) => thread.join().unwrap_or_else(|defect| resume_unwind(defect)),
+            Err(_) => work(),
+        });
+        made.collect()
+    })
 }

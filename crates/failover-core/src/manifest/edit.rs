@@ -8,7 +8,7 @@ use super::scalar::{self, Context, Scalar};
 use super::verify;
 use crate::code::{Code, Problem};
 use crate::field::{FieldPath, Insert};
-use crate::yaml::{self, Place, ScalarStyle};
+use crate::yaml::{self, Node, Place, ScalarStyle};
 
 const BOM: &str = "\u{feff}";
 
@@ -120,21 +120,46 @@ impl EditError {
 pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
     // Parsers disagree about the byte-order mark, so none of them gets to see it.
     let (mark, body) = text.strip_prefix(BOM).map_or(("", text), |body| (BOM, body));
-    let unreadable = |message: String, place| {
-        let template = body.contains("{{");
-        EditError::Unreadable { message, place, template }
-    };
-    if let Some((message, place)) = foreign_character(body) {
-        return Err(unreadable(message.to_owned(), Some(place)));
-    }
-    let documents = yaml::parse(body).map_err(|error| unreadable(error.message, Some(error.place)))?;
-    let old = verify::values(&documents, body).map_err(|(message, place)| unreadable(message, place))?;
+    has_no_foreign_character(body)?;
+    let documents = yaml::parse(body).map_err(|error| unreadable(body, error.message, Some(error.place)))?;
+    edit_body(mark, body, &documents, changes)
+}
 
+/// The same for a text whose `documents` were read before; they must be those of this very text.
+///
+/// # Errors
+/// As [`edit`].
+pub(crate) fn edit_documents(
+    text: &str,
+    documents: &[Node],
+    changes: &[Change],
+) -> Result<Edited, EditError> {
+    // The documents count a mark that the parsers must not see.
+    if text.starts_with(BOM) {
+        return edit(text, changes);
+    }
+    has_no_foreign_character(text)?;
+    edit_body("", text, documents, changes)
+}
+
+fn has_no_foreign_character(body: &str) -> Result<(), EditError> {
+    match foreign_character(body) {
+        None => Ok(()),
+        Some((message, place)) => Err(unreadable(body, message.to_owned(), Some(place))),
+    }
+}
+
+fn unreadable(body: &str, message: String, place: Option<Place>) -> EditError {
+    EditError::Unreadable { message, place, template: body.contains("{{") }
+}
+
+fn edit_body(mark: &str, body: &str, documents: &[Node], changes: &[Change]) -> Result<Edited, EditError> {
+    let old = verify::values(documents, body).map_err(|(message, place)| unreadable(body, message, place))?;
     let mut placed = Vec::new();
     let mut additions = Additions::default();
     let mut made = Vec::new();
     for (index, change) in changes.iter().enumerate() {
-        let found = find(&documents, change.document, &change.path)?;
+        let found = find(documents, change.document, &change.path)?;
         if is_repeated(&changes[..index], change, found.place())? {
             continue;
         }
@@ -160,7 +185,7 @@ pub fn edit(text: &str, changes: &[Change]) -> Result<Edited, EditError> {
             }
         }
     }
-    additions.place(body, &documents, &mut placed)?;
+    additions.place(body, documents, &mut placed)?;
     let splices = in_order(placed)?;
 
     let new = apply(body, &splices);

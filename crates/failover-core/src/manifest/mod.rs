@@ -10,6 +10,7 @@ mod verify;
 mod edit;
 
 pub use change::{Change, Splice, SpliceKind};
+pub(crate) use edit::edit_documents;
 pub use edit::{EditError, Edited, edit};
 pub use error::{FieldError, FieldErrorKind};
 pub use find::{Field, read};

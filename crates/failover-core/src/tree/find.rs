@@ -246,12 +246,11 @@ impl Listing {
             }
         }
         if near.is_empty() {
-            let of_kind = self.index.of_kind(target.kind.as_str()).filter_map(|object| self.object(object));
-            let names: Vec<String> = of_kind
-                .filter(|(_, document)| is_kind(document, target))
-                .flat_map(|(path, document)| self.identities(path, document))
-                .map(|identity| format!("{}/{}", identity.namespace, identity.name))
-                .collect();
+            // Which group a kind must have depends on the kind alone, and so do the names.
+            let fits = |object| self.object(object).map(|(_, document)| document);
+            let names = self.index.called(target.kind.as_str(), |object| {
+                fits(object).filter(|document| is_kind(document, target))
+            });
             let wanted = format!("{}/{}", target.namespace, target.name);
             near =
                 nearest(&wanted, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();

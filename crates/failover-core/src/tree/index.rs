@@ -1,6 +1,7 @@
 //! Where everything is that the search asks for, so that no search goes through all files.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use super::facts::{DocumentFacts, FileFacts};
 use super::kustomize::{self, Build, Builds, FluxBuild, Kustomization, folder_of};
@@ -12,8 +13,7 @@ use crate::name::RepoPath;
 pub(super) struct Index {
     /// Every object, in the order of the paths.
     objects: Vec<Object>,
-    /// Positions in `objects`, by kind.
-    by_kind: HashMap<String, Vec<usize>>,
+    by_kind: HashMap<String, OfKind>,
     /// Positions in `objects`, by each name that a build gives the object.
     by_name: HashMap<String, Vec<usize>>,
     /// The kustomization in each folder; the first one where there are several.
@@ -25,6 +25,15 @@ pub(super) struct Index {
     pub(super) builds: Builds,
     /// Files that kustomizations use as patches.
     pub(super) patches: BTreeSet<RepoPath>,
+}
+
+/// The objects of one kind.
+#[derive(Debug, Default)]
+struct OfKind {
+    /// Positions among all objects.
+    numbers: Vec<usize>,
+    /// What they are called, once somebody asked.
+    called: OnceLock<Vec<String>>,
 }
 
 /// One object: its file, and which of the file's objects it is.
@@ -77,16 +86,32 @@ impl Index {
     fn add(&mut self, path: &RepoPath, at: usize, document: &DocumentFacts) {
         let number = self.objects.len();
         self.objects.push(Object { path: path.clone(), index: at });
-        list(&mut self.by_kind, &document.kind, number);
+        self.by_kind.entry(document.kind.clone()).or_default().numbers.push(number);
         let names: Vec<String> = self.identities(path, document).map(|identity| identity.name).collect();
-        for name in &names {
-            list(&mut self.by_name, name, number);
+        for name in names {
+            let known = self.by_name.entry(name).or_default();
+            // Several builds may give the same name.
+            if known.last() != Some(&number) {
+                known.push(number);
+            }
         }
     }
 
-    /// The objects of a kind, in the order of the paths.
-    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Object> {
-        self.numbered(self.by_kind.get(kind))
+    /// What the objects of a kind are called, each as `namespace/name`; read once, from those that `fits`.
+    pub(super) fn called<'a>(
+        &'a self,
+        kind: &str,
+        fits: impl Fn(&'a Object) -> Option<&'a DocumentFacts>,
+    ) -> &'a [String] {
+        let Some(of_kind) = self.by_kind.get(kind) else { return &[] };
+        of_kind.called.get_or_init(|| {
+            let fitting =
+                self.numbered(Some(&of_kind.numbers)).filter_map(|object| Some((object, fits(object)?)));
+            fitting
+                .flat_map(|(object, document)| self.identities(&object.path, document))
+                .map(|identity| format!("{}/{}", identity.namespace, identity.name))
+                .collect()
+        })
     }
 
     /// The objects to which some build gives this name, in the order of the paths.
@@ -125,15 +150,6 @@ impl Index {
         let own = builds.is_none().then(|| Identity::new(document, &Build::default()));
         let built = builds.into_iter().flat_map(|builds| builds.keys());
         built.map(|build| Identity::new(document, build)).chain(own)
-    }
-}
-
-/// Lists the number, which grows from call to call, once.
-fn list(numbers: &mut HashMap<String, Vec<usize>>, key: &str, number: usize) {
-    match numbers.get_mut(key) {
-        Some(known) if known.last() == Some(&number) => {}
-        Some(known) => known.push(number),
-        None => drop(numbers.insert(key.to_owned(), vec![number])),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::SERVICES;
-use super::replica::{Over, Replica};
+use super::replica::{Pace, Replica};
 use crate::support::api::{Client, Reply};
 use crate::support::audit::{Answer, Call};
 use crate::support::scene::manifest_path;
@@ -18,7 +18,7 @@ const KEY: &str = "chaos-";
 
 pub(crate) struct Caller<'a> {
     pub(crate) replicas: &'a [Replica],
-    pub(crate) over: &'a Over,
+    pub(crate) pace: &'a Pace,
     pub(crate) random: Rng,
 }
 
@@ -48,7 +48,7 @@ impl Caller<'_> {
             call.span.1 = Instant::now();
         }
         if !useful {
-            self.over.after(Duration::from_millis(self.random.u64(20..200)));
+            self.pace.after(Duration::from_millis(self.random.u64(20..200)));
         }
     }
 }

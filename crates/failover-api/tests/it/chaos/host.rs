@@ -18,6 +18,9 @@ pub(crate) trait Host: Sync {
     /// Arguments for a server that reaches the scene's repository through the proxy.
     fn arguments(&self, scene: &Scene, proxy: &Proxy) -> Vec<OsString>;
 
+    /// Shell for a hook that cuts the connection it serves. It does nothing for a push that came another way.
+    fn hang_up(&self) -> &'static str;
+
     /// Misbehaves in a way of its own, and says how.
     fn misbehave(&self, random: &mut Rng) -> &'static str;
 
@@ -32,6 +35,14 @@ impl Host for SshServer {
 
     fn arguments(&self, scene: &Scene, proxy: &Proxy) -> Vec<OsString> {
         scene.ssh_with(&self.url_through(proxy, scene.repository.path()), &self.key(), self)
+    }
+
+    fn hang_up(&self) -> &'static str {
+        r#"p=${SSH_CONNECTION:+$$}
+while [ "${p:-1}" -gt 1 ]; do
+  case $(cat /proc/$p/comm) in sshd*) kill -9 $p; break ;; esac
+  p=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$p/status)
+done"#
     }
 
     fn misbehave(&self, random: &mut Rng) -> &'static str {

@@ -26,7 +26,7 @@ mod report;
 use caller::{Caller, ask};
 use host::Host;
 use people::Person;
-use replica::{End, Over, Replica};
+use replica::{End, Pace, Replica};
 use report::{Summary, evidence};
 
 /// Moves that are asked for, by all callers together.
@@ -57,32 +57,37 @@ fn chaos(host: &dyn Host) {
     let moves = number("FAILOVER_CHAOS_MOVES").unwrap_or(MOVES);
     let time = Duration::from_secs(number("FAILOVER_CHAOS_SECONDS").unwrap_or(SECONDS));
     let scene = Scene::new(&SERVICES);
-    // One push in five takes its time before or after it lands.
-    let dawdle = "#!/bin/sh\n[ $(($$ % 5)) -ne 0 ] || sleep 0.4\n";
-    scene.repository.install_hook("pre-receive", dawdle);
-    scene.repository.install_hook("post-receive", dawdle);
+    // Before or after a push lands, one in five takes its time, and one in ten loses its connection.
+    let hang_up = host.hang_up();
+    let hook = format!(
+        "#!/bin/sh\ncase $(($$ % 20)) in\n0 | 5 | 10 | 15) sleep 0.4 ;;\n1 | 2)\n{hang_up}\n;;\nesac\nexit 0\n"
+    );
+    scene.repository.install_hook("pre-receive", &hook);
+    scene.repository.install_hook("post-receive", &hook);
     let replicas = [(); 3].map(|()| Replica::new(host, &scene));
-    let (ledger, over) = (Mutex::new(Ledger::default()), Over::default());
+    let (ledger, pace) = (Mutex::new(Ledger::default()), Pace::default());
     let (begun, asked) = (Instant::now(), AtomicUsize::new(0));
     let next = &|| Some(asked.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < moves);
     let misbehaved = std::thread::scope(|scope| {
-        let (ledger, over, replicas, end) = (&ledger, &over, &replicas, End(&over));
+        let (ledger, pace, replicas, end) = (&ledger, &pace, &replicas, End(&pace));
         for replica in replicas {
             let random = random.fork();
-            scope.spawn(move || replica.run(over, random));
+            scope.spawn(move || replica.run(pace, random));
         }
-        for live in [Person::take_notes, Person::tag_images, Person::rewrite] {
-            let (person, random) = (Person::new(&scene.repository, ledger), random.fork());
-            scope.spawn(move || live(person, over, random));
+        let lives = [Person::take_notes, Person::tag_images, Person::rewrite];
+        for (name, live) in ["Alice", "Bob", "Carol"].into_iter().zip(lives) {
+            let (person, random) = (Person::new(name, &scene.repository, ledger), random.fork());
+            scope.spawn(move || live(person, pace, random));
         }
         let trouble = random.fork();
-        let trouble = scope.spawn(move || make_trouble(host, replicas, over, trouble));
+        let trouble = scope.spawn(move || make_trouble(host, replicas, pace, trouble));
         let callers = [(); CALLERS].map(|()| {
-            let mut caller = Caller { replicas, over, random: random.fork() };
+            let mut caller = Caller { replicas, pace, random: random.fork() };
             scope.spawn(move || {
                 while let Some(number) = next().filter(|_| begun.elapsed() < time) {
                     let call = caller.carry_out(number);
                     ledger.lock().unwrap().calls.push(call);
+                    pace.moved();
                 }
             })
         });
@@ -109,11 +114,11 @@ fn chaos(host: &dyn Host) {
 fn make_trouble(
     host: &dyn Host,
     replicas: &[Replica],
-    over: &Over,
+    pace: &Pace,
     mut random: Rng,
 ) -> BTreeMap<&'static str, usize> {
     let mut misbehaved = BTreeMap::new();
-    while !over.after(Duration::from_millis(random.u64(150..700))) {
+    while !pace.after_moves(1, &mut random) {
         if random.u8(0..10) == 0 {
             *misbehaved.entry(host.misbehave(&mut random)).or_default() += 1;
         } else {

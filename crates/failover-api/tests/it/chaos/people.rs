@@ -1,15 +1,14 @@
 //! People who commit to the same branch, and now and then rewrite it.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fastrand::Rng;
 use tempfile::TempDir;
 
 use super::SERVICES;
-use super::replica::Over;
+use super::replica::Pace;
 use crate::support::audit::{Forced, Ledger};
 use crate::support::git::{BRANCH, Repository, git};
 use crate::support::process::{run, said};
@@ -18,29 +17,30 @@ use crate::support::scene::manifest_path;
 /// One person's clone, in which they work again and again.
 pub(crate) struct Person<'a> {
     folder: TempDir,
+    name: &'static str,
     ledger: &'a Mutex<Ledger>,
     /// Makes everything that they do new.
     round: u64,
 }
 
 impl<'a> Person<'a> {
-    pub(crate) fn new(repository: &Repository, ledger: &'a Mutex<Ledger>) -> Self {
+    pub(crate) fn new(name: &'static str, repository: &Repository, ledger: &'a Mutex<Ledger>) -> Self {
         let folder = TempDir::new().unwrap();
         run(git(folder.path()).args(["clone", "-q", "--template="]).arg(repository.path()).arg("."));
-        Self { folder, ledger, round: 0 }
+        Self { folder, name, ledger, round: 0 }
     }
 
     /// Adds a file each time.
-    pub(crate) fn take_notes(mut self, over: &Over, mut random: Rng) {
-        while !over.after(Duration::from_millis(random.u64(300..900))) {
+    pub(crate) fn take_notes(mut self, pace: &Pace, mut random: Rng) {
+        while !pace.after_moves(2, &mut random) {
             self.round += 1;
             self.commit_and_push("Note", |person| person.write_note("notes"));
         }
     }
 
     /// Changes lines around ours, and files next to ours.
-    pub(crate) fn tag_images(mut self, over: &Over, mut random: Rng) {
-        while !over.after(Duration::from_millis(random.u64(500..1500))) {
+    pub(crate) fn tag_images(mut self, pace: &Pace, mut random: Rng) {
+        while !pace.after_moves(3, &mut random) {
             self.round += 1;
             let path = manifest_path(SERVICES[random.usize(..SERVICES.len())]);
             self.commit_and_push("Tag an image", |person| {
@@ -57,16 +57,16 @@ impl<'a> Person<'a> {
     }
 
     /// Removes the newest commit, or replaces it, by force.
-    pub(crate) fn rewrite(mut self, over: &Over, mut random: Rng) {
-        while !over.after(Duration::from_millis(random.u64(500..2500))) {
+    pub(crate) fn rewrite(mut self, pace: &Pace, mut random: Rng) {
+        while !pace.after_moves(3, &mut random) {
             self.round += 1;
             let old = self.pull();
             if self.read(&["rev-list", "--count", "-3", "HEAD"]) != "3" {
                 continue;
             }
-            match random.u8(0..3) {
-                0 => drop(run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]))),
-                1 => drop(run(self.git().args(["commit", "-q", "--amend", "--no-edit", "--allow-empty"]))),
+            match random.u8(0..4) {
+                0..2 => drop(run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]))),
+                2 => drop(run(self.git().args(["commit", "-q", "--amend", "--no-edit", "--allow-empty"]))),
                 _ => {
                     run(self.git().args(["reset", "-q", "--hard", "HEAD~1"]));
                     self.write_note("instead");
@@ -132,9 +132,9 @@ impl<'a> Person<'a> {
     }
 
     fn git(&self) -> Command {
-        let mut git = git(Path::new(self.folder.path()));
-        // Times tell commits apart that are alike otherwise.
-        git.env("GIT_COMMITTER_DATE", format!("{} +0000", 1_768_478_400 + self.round));
+        let mut git = git(self.folder.path());
+        // Names tell commits apart that are alike otherwise: an amended one, above all.
+        git.env("GIT_COMMITTER_NAME", format!("{} {}", self.name, self.round));
         git
     }
 }

@@ -12,20 +12,27 @@ use crate::support::api::{Client, Server};
 use crate::support::proxy::{Armed, Direction, Fault, Proxy};
 use crate::support::scene::Scene;
 
-/// Tells everybody that it is over.
+/// Keeps everybody in step with the moves, so that a slow machine has no more trouble for each of them than a fast one.
 #[derive(Default)]
-pub(crate) struct Over {
-    over: Mutex<bool>,
+pub(crate) struct Pace {
+    state: Mutex<Passed>,
     changed: Condvar,
 }
 
-/// Says so when it is dropped, also by a panic.
-pub(crate) struct End<'a>(pub(crate) &'a Over);
+#[derive(Default)]
+struct Passed {
+    moves: usize,
+    over: bool,
+}
+
+/// Says that it is over when it is dropped, also by a panic.
+pub(crate) struct End<'a>(pub(crate) &'a Pace);
 
 pub(crate) struct Replica {
     pub(crate) proxy: Proxy,
     arguments: Vec<OsString>,
-    cache: TempDir,
+    /// Only there to be removed.
+    _cache: TempDir,
     client: Mutex<Option<Client>>,
     kept: Mutex<Kept>,
 }
@@ -37,17 +44,32 @@ pub(crate) struct Kept {
     pub(crate) log: Vec<String>,
 }
 
-impl Over {
+impl Pace {
+    /// One more move is answered.
+    pub(crate) fn moved(&self) {
+        self.state.lock().unwrap().moves += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits for about so many moves, at most a second for each; says whether it is over.
+    pub(crate) fn after_moves(&self, moves: u64, random: &mut Rng) -> bool {
+        let state = self.state.lock().unwrap();
+        let enough = state.moves + random.usize(0..=2 * usize::try_from(moves).unwrap());
+        let waiting = |passed: &mut Passed| !passed.over && passed.moves < enough;
+        drop(self.changed.wait_timeout_while(state, Duration::from_secs(moves), waiting).unwrap());
+        self.after(Duration::from_millis(random.u64(20..200)))
+    }
+
     /// Waits this long; says whether it is over.
     pub(crate) fn after(&self, time: Duration) -> bool {
-        let over = self.over.lock().unwrap();
-        *self.changed.wait_timeout_while(over, time, |over| !*over).unwrap().0
+        let state = self.state.lock().unwrap();
+        self.changed.wait_timeout_while(state, time, |passed| !passed.over).unwrap().0.over
     }
 }
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        *self.0.over.lock().unwrap() = true;
+        self.0.state.lock().unwrap().over = true;
         self.0.changed.notify_all();
     }
 }
@@ -59,7 +81,7 @@ impl Replica {
         arguments.extend(["--cache-dir".into(), cache.path().into()]);
         // It looks at the remote by itself too, now and then.
         arguments.iter_mut().filter(|argument| *argument == "1h").for_each(|poll| *poll = "2s".into());
-        Self { proxy, arguments, cache, client: Mutex::default(), kept: Mutex::default() }
+        Self { proxy, arguments, _cache: cache, client: Mutex::default(), kept: Mutex::default() }
     }
 
     /// To ask the server with, when there is one.
@@ -72,11 +94,11 @@ impl Replica {
     }
 
     /// Runs servers, one after the other, and kills each; the last one is asked to end.
-    pub(crate) fn run(&self, over: &Over, mut random: Rng) {
-        while !over.after(Duration::from_millis(random.u64(0..300))) {
+    pub(crate) fn run(&self, pace: &Pace, mut random: Rng) {
+        while !pace.after(Duration::from_millis(random.u64(0..300))) {
             let mut server = Server::start(&self.arguments);
             *self.client.lock().unwrap() = Some(server.client());
-            let is_over = over.after(Duration::from_millis(random.u64(2000..16000)));
+            let is_over = pace.after_moves(20, &mut random);
             if is_over {
                 assert!(server.terminate().success());
             } else {
@@ -88,7 +110,6 @@ impl Replica {
             kept.kills += usize::from(!is_over);
             kept.log.extend(server.log());
         }
-        assert!(self.cache.path().is_dir());
     }
 
     /// Something happens to the line.
