@@ -93,6 +93,7 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
     } else if is_refusal(stderr) {
         Code::RemoteRefused
     } else if has("does not appear to be a git repository")
+        || has("not a git repository")
         || has("epository not found")
         || has("not found.")
         || has("dubious ownership")
@@ -121,8 +122,10 @@ pub(super) fn classify(stderr: &str) -> RemoteError {
 
 /// What hosts say to a key or token that may only read.
 fn is_refusal(words: &str) -> bool {
-    const READ_ONLY: [&str; 6] = [
+    const READ_ONLY: [&str; 8] = [
         "marked as read only",
+        "write access",
+        "write permission",
         "not allowed to push",
         "not allowed to upload",
         "denied to ",

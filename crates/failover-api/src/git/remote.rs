@@ -68,6 +68,34 @@ struct Keeper {
     task: JoinHandle<Result<Session, RemoteError>>,
 }
 
+/// A conversation in which a push can be asked for.
+enum Begun<'a> {
+    Session(Session),
+    Request(&'a Https, Advertisement),
+}
+
+impl Begun<'_> {
+    fn advertisement(&self) -> &Advertisement {
+        match self {
+            Self::Session(session) => session.advertisement(),
+            Self::Request(_, advertisement) => advertisement,
+        }
+    }
+}
+
+/// What became of a push that was tried.
+struct Attempted {
+    sent: Sent,
+    /// The host's word is not enough.
+    must_be_seen: bool,
+}
+
+impl Attempted {
+    fn nothing(error: RemoteError) -> Self {
+        Self { sent: Sent::NotWhole(error), must_be_seen: false }
+    }
+}
+
 /// What a look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -122,12 +150,11 @@ impl Remote {
             // A branch can be hidden from those who push.
             Ok(advertisement) if advertisement.tip.is_some() => sight(&advertisement, None),
             Ok(_) => sight(&self.read_only_look(branch, deadline).await?, None),
-            Err(error) if matches!(error.code, Code::RemoteRefused | Code::CredentialsRejected) => {
+            // Who may not push may still read, whatever words the host has for that.
+            Err(error) if is_an_answer(&error) => {
                 self.arm(Armed::Nothing);
-                match self.read_only_look(branch, deadline).await {
-                    Ok(advertisement) => sight(&advertisement, Some(error)),
-                    Err(other) => Err(other),
-                }
+                let advertisement = self.read_only_look(branch, deadline).await?;
+                sight(&advertisement, Some(error))
             }
             Err(error) => {
                 self.failed(&error);
@@ -202,21 +229,40 @@ impl Remote {
             new: commit.id().to_string(),
         };
         let mut sent = self.send(branch, &update, commit, deadline).await;
-        if let Sent::NotWhole(error) = &sent
+        if let Sent::NotWhole(error) = &sent.sent
             && matches!(error.code, Code::RemoteUnreachable | Code::RemoteFailed)
+            && error.retry_after.is_none()
         {
             // A conversation that was kept may have died unseen; a new one says more.
             sent = self.send(branch, &update, commit, deadline).await;
         }
-        if matches!(&sent, Sent::Silence(_))
-            || matches!(&sent, Sent::NotWhole(error) if error.code == Code::RemoteTimeout)
-        {
-            self.reconnect();
+        match &sent.sent {
+            Sent::Silence(_) => self.reconnect(),
+            Sent::NotWhole(error) => self.failed(error),
+            Sent::Reported(..) => {}
         }
-        if matches!(sent, Sent::Reported(..)) {
+        let reported = matches!(sent.sent, Sent::Reported(..));
+        let outcome = PushOutcome::from(sent.sent);
+        if outcome == PushOutcome::Accepted && sent.must_be_seen {
+            return self.seen(branch, commit, deadline).await;
+        }
+        if reported {
             self.rearm(branch);
         }
-        sent.into()
+        outcome
+    }
+
+    /// Looks whether the branch really is at `commit`, as its host says.
+    async fn seen(&self, branch: &BranchName, commit: &NewCommit, deadline: Instant) -> PushOutcome {
+        match self.look(branch, deadline).await {
+            Ok(sight) if sight.tip.as_ref() == Some(commit.id()) => PushOutcome::Accepted,
+            Ok(_) => PushOutcome::Unknown(
+                "the host says that it took the commit, and the branch is elsewhere".to_owned(),
+            ),
+            Err(error) => PushOutcome::Unknown(format!(
+                "the host says that it took the commit, and cannot be asked: {error}"
+            )),
+        }
     }
 
     async fn send(
@@ -225,46 +271,48 @@ impl Remote {
         update: &Update,
         commit: &NewCommit,
         deadline: Instant,
-    ) -> Sent {
+    ) -> Attempted {
         let armed = std::mem::take(&mut *self.armed.lock().unwrap_or_else(PoisonError::into_inner));
-        let body = |advertisement: &Advertisement| {
-            let head = request(advertisement, update, AGENT);
-            let mut bytes = head.map_err(|error| RemoteError::new(Code::RemoteRefused, error.to_string()))?;
-            bytes.extend_from_slice(commit.pack());
-            Ok::<_, RemoteError>(bytes)
+        let begun = match &self.transport {
+            Transport::Command(launcher) => match taken(armed, deadline).await {
+                Some(session) => Ok(Begun::Session(session)),
+                None => Session::open(launcher, Service::ReceivePack, Some(branch), deadline)
+                    .await
+                    .map(Begun::Session),
+            },
+            Transport::Https(https) => match armed {
+                Armed::Known(advertisement) => Ok(Begun::Request(https, advertisement)),
+                Armed::Nothing | Armed::Conversation(_) => {
+                    let asked = https.advertisement(Service::ReceivePack, Some(branch), deadline).await;
+                    asked.map(|advertisement| Begun::Request(https, advertisement))
+                }
+            },
         };
-        match &self.transport {
-            Transport::Command(launcher) => {
-                let session = match taken(armed, deadline).await {
-                    Some(session) => Ok(session),
-                    None => Session::open(launcher, Service::ReceivePack, Some(branch), deadline).await,
-                };
-                let sent = session.and_then(|session| Ok((body(session.advertisement())?, session)));
-                match sent {
-                    Ok((bytes, session)) => session.push(&bytes, update, deadline, &self.ending).await,
-                    Err(error) => Sent::NotWhole(error),
-                }
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Attempted::nothing(error),
+        };
+        let advertisement = begun.advertisement();
+        let must_be_seen = !is_reliable(advertisement);
+        let mut bytes = match request(advertisement, update, AGENT) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Attempted::nothing(RemoteError::new(Code::RemoteRefused, error.to_string()));
             }
-            Transport::Https(https) => {
-                let known = match armed {
-                    Armed::Known(advertisement) => Ok(advertisement),
-                    Armed::Nothing | Armed::Conversation(_) => {
-                        https.advertisement(Service::ReceivePack, Some(branch), deadline).await
-                    }
-                };
-                match known.and_then(|known| Ok((body(&known)?, known))) {
-                    Ok((bytes, known)) => {
-                        let side_band = known.offers("side-band-64k");
-                        let sent = https.push(bytes, update.clone(), side_band, deadline).await;
-                        if matches!(sent, Sent::Reported(..)) {
-                            self.arm(Armed::Known(known));
-                        }
-                        sent
-                    }
-                    Err(error) => Sent::NotWhole(error),
+        };
+        bytes.extend_from_slice(commit.pack());
+        let sent = match begun {
+            Begun::Session(session) => session.push(&bytes, update, deadline, &self.ending).await,
+            Begun::Request(https, known) => {
+                let side_band = known.offers("side-band-64k");
+                let sent = https.push(bytes, update.clone(), side_band, deadline).await;
+                if matches!(sent, Sent::Reported(..)) {
+                    self.arm(Armed::Known(known));
                 }
+                sent
             }
-        }
+        };
+        Attempted { sent, must_be_seen }
     }
 
     /// Opens the next conversation while nobody waits for it.
@@ -342,6 +390,22 @@ async fn taken(armed: Armed, deadline: Instant) -> Option<Session> {
     let Armed::Conversation(Keeper { take, task }) = armed else { return None };
     take.send(()).ok()?;
     tokio::time::timeout_at(deadline, task).await.ok()?.ok()?.ok()
+}
+
+/// Whether a host that can be reached said no, in whatever words.
+fn is_an_answer(error: &RemoteError) -> bool {
+    error.retry_after.is_none()
+        && matches!(
+            error.code,
+            Code::RemoteRefused | Code::CredentialsRejected | Code::RepositoryNotFound | Code::RemoteFailed
+        )
+}
+
+/// Whether the host's word that a branch moved can be relied on. There are hosts that compare the branch with our
+/// request and then report success without having moved it (dulwich 0.21 does); those that carry out several moves
+/// together or not at all, or report on them in detail, decide before they speak.
+fn is_reliable(advertisement: &Advertisement) -> bool {
+    advertisement.offers("atomic") || advertisement.offers("report-status-v2")
 }
 
 fn sight(advertisement: &Advertisement, push_refused: Option<RemoteError>) -> Result<Sight, RemoteError> {
