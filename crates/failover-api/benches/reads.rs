@@ -231,6 +231,7 @@ fn large_repository(services: &[&str]) -> Value {
     let begun = Instant::now();
     let server = ready(Server::start(scene.local()));
     let start = begun.elapsed();
+    assert_eq!(server.get("/api/health").json["repository"]["files"], FILES + services.len());
     let memory = server.memory();
     let mut times: Vec<Duration> = (0..MOVES)
         .map(|number| {
