@@ -28,6 +28,18 @@ impl RemoteError {
         self
     }
 
+    /// Whether a host that was reached said no, in whatever words.
+    pub(super) fn is_answer(&self) -> bool {
+        self.retry_after.is_none()
+            && matches!(
+                self.code,
+                Code::RemoteRefused
+                    | Code::CredentialsRejected
+                    | Code::RepositoryNotFound
+                    | Code::RemoteFailed
+            )
+    }
+
     /// What to do about it.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "most codes are not the remote's")]

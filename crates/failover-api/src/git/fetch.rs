@@ -18,7 +18,7 @@ use super::error::{RemoteError, classify, quote, too_late};
 use super::https::Https;
 use super::mirror::{DEPTH, Mirror};
 use super::process::{Launcher, RemoteCommand};
-use super::service::{ProtocolVersion, Service};
+use super::service::{ProtocolVersion, Service, Via};
 use super::session::reference;
 
 /// Fetches through a server program's pipes.
@@ -29,7 +29,7 @@ pub(super) async fn over_command(
     deadline: Instant,
 ) -> Result<(), RemoteError> {
     let RemoteCommand { stdin, stdout, mut rest } =
-        launcher.start(Service::UploadPack, ProtocolVersion::Second)?;
+        launcher.start(Service::UploadPack, ProtocolVersion::Second, Via::Shared)?;
     let pipes = stdin.into_owned_fd().and_then(|stdin| Ok((stdin, stdout.into_owned_fd()?)));
     let (stdin, stdout) = pipes.map_err(|error| {
         RemoteError::new(Code::RemoteFailed, format!("a program's pipes cannot be used: {error}"))

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::error::RemoteError;
-use super::service::{ProtocolVersion, Service, environment};
+use super::service::{ProtocolVersion, Service, Via, environment};
 use super::ssh::SshCommand;
 
 /// More words on standard error than these, in bytes, are read and dropped.
@@ -33,6 +33,7 @@ impl Launcher {
         &self,
         service: Service,
         version: ProtocolVersion,
+        via: Via,
     ) -> Result<RemoteCommand, RemoteError> {
         let mut command = match self {
             Self::Local(folder) => {
@@ -42,7 +43,7 @@ impl Launcher {
                 command.env_clear().envs(environment()).env("GIT_CONFIG_GLOBAL", "/dev/null");
                 command
             }
-            Self::Ssh(ssh) => ssh.command(service)?,
+            Self::Ssh(ssh) => ssh.command(service, via)?,
         };
         if version == ProtocolVersion::Second {
             command.env("GIT_PROTOCOL", "version=2");

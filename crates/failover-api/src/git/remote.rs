@@ -151,7 +151,7 @@ impl Remote {
             Ok(advertisement) if advertisement.tip.is_some() => sight(&advertisement, None),
             Ok(_) => sight(&self.read_only_look(branch, deadline).await?, None),
             // Who may not push may still read, whatever words the host has for that.
-            Err(error) if is_an_answer(&error) => {
+            Err(error) if error.is_answer() => {
                 self.arm(Armed::Nothing);
                 let advertisement = self.read_only_look(branch, deadline).await?;
                 sight(&advertisement, Some(error))
@@ -390,15 +390,6 @@ async fn taken(armed: Armed, deadline: Instant) -> Option<Session> {
     let Armed::Conversation(Keeper { take, task }) = armed else { return None };
     take.send(()).ok()?;
     tokio::time::timeout_at(deadline, task).await.ok()?.ok()?.ok()
-}
-
-/// Whether a host that can be reached said no, in whatever words.
-fn is_an_answer(error: &RemoteError) -> bool {
-    error.retry_after.is_none()
-        && matches!(
-            error.code,
-            Code::RemoteRefused | Code::CredentialsRejected | Code::RepositoryNotFound | Code::RemoteFailed
-        )
 }
 
 /// Whether the host's word that a branch moved can be relied on. There are hosts that compare the branch with our

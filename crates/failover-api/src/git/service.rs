@@ -28,6 +28,15 @@ pub(super) enum ProtocolVersion {
     Second,
 }
 
+/// Over which SSH connection to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// The one that is kept, when it is there.
+    Shared,
+    /// A new one, which is let in with the rights of now.
+    New,
+}
+
 /// What programs on this machine see of our environment.
 pub(super) fn environment() -> [(&'static str, OsString); 5] {
     [

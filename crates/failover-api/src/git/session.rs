@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::error::{RemoteError, classify, quote, too_late};
 use super::process::{Launcher, RemoteCommand};
-use super::service::{ProtocolVersion, Service};
+use super::service::{ProtocolVersion, Service, Via};
 
 /// How long a server's program may go on after its report: hooks that run behind a push belong to it, and end with the
 /// connection.
@@ -51,7 +51,29 @@ impl Session {
         branch: Option<&BranchName>,
         deadline: Instant,
     ) -> Result<Self, RemoteError> {
-        let mut command = launcher.start(service, ProtocolVersion::First)?;
+        let opened = Self::open_via(launcher, service, branch, deadline, Via::Shared).await;
+        let Launcher::Ssh(ssh) = launcher else { return opened };
+        match opened {
+            // A connection that is kept has the rights that the key had when it was made.
+            Err(error) if error.is_answer() => {
+                let opened = Self::open_via(launcher, service, branch, deadline, Via::New).await;
+                if opened.is_ok() {
+                    ssh.reconnect();
+                }
+                opened
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_via(
+        launcher: &Launcher,
+        service: Service,
+        branch: Option<&BranchName>,
+        deadline: Instant,
+        via: Via,
+    ) -> Result<Self, RemoteError> {
+        let mut command = launcher.start(service, ProtocolVersion::First, via)?;
         let wanted = branch.map(reference).unwrap_or_default();
         let mut reader = AdvertisementReader::new(&wanted, None);
         let mut buffer = [0; BUFFER];

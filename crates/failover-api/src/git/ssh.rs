@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RemoteError;
-use super::service::{Service, environment};
+use super::service::{Service, Via, environment};
 
 /// Unix socket addresses end at 107 bytes, and ssh appends 17 to the name while it starts.
 const MAX_SOCKET_PATH: usize = 88;
@@ -181,7 +181,7 @@ impl SshCommand {
     }
 
     /// The command that runs a server program for the repository.
-    pub(super) fn command(&self, service: Service) -> Result<Command, RemoteError> {
+    pub(super) fn command(&self, service: Service, via: Via) -> Result<Command, RemoteError> {
         let prepared = self.ssh.prepare();
         prepared.map_err(|error| {
             RemoteError::new(
@@ -189,7 +189,10 @@ impl SshCommand {
                 format!("the SSH configuration could not be written: {error}"),
             )
         })?;
-        let mut command = self.ssh.command(&[]);
+        let mut command = self.ssh.command(match via {
+            Via::Shared => &[],
+            Via::New => &["-o", "ControlPath=none"],
+        });
         command.arg(format!("{} {}", service.program(), quoted(&self.path)));
         Ok(command)
     }

@@ -33,6 +33,8 @@ impl Pipeline {
     ) -> Settled {
         let (mirror, view) = match self.fetch(lock, deadline).await {
             Ok(found) => found,
+            // A branch that is not there is not where the push wants it to be.
+            Err(MoveError::Remote(error)) if error.code == Code::BranchNotFound => return Settled::Dead,
             Err(error) => {
                 doubt.why = format!("the remote could not be looked at: {error}");
                 return Settled::InDoubt;
