@@ -160,6 +160,7 @@ fn run<B: AsSendBody>(
 fn refused(mut response: Response<Body>) -> NoAnswer {
     let status = response.status();
     let pause = retry_after(response.headers(), clock::now());
+    let says_when = response.headers().contains_key(header::RETRY_AFTER);
     let location =
         response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
     let words = response.body_mut().with_config().limit(MAX_QUOTE).read_to_string().unwrap_or_default();
@@ -179,8 +180,7 @@ fn refused(mut response: Response<Body>) -> NoAnswer {
         location.filter(|_| status.is_redirection()).map(|to| format!(" It points to {}.", quote(&to)));
     let detail = format!("the Git host answered {status}.{}{words}", moved.unwrap_or_default());
     // A gateway can fail to hear of what the server behind it has done. One that says when to come back has not asked it.
-    let nothing_done =
-        !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE && pause.is_some();
+    let nothing_done = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE && says_when;
     NoAnswer { error: RemoteError::new(code, detail).after(pause), nothing_done }
 }
 

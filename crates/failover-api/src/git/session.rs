@@ -8,16 +8,19 @@ use send_pack::packet::FLUSH;
 use send_pack::report::{Report, ReportReader};
 use send_pack::request::Update;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::ChildStdout;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::error::{RemoteError, classify, quote, too_late};
-use super::process::{Launcher, RemoteCommand};
+use super::process::{Launcher, RemoteCommand, Rest};
 use super::service::{ProtocolVersion, Service, Via};
 
 /// How long a server's program may go on after its report: hooks that run behind a push belong to it, and end with the
 /// connection.
 const HOOKS_LIMIT: Duration = Duration::from_secs(60);
+/// How long a server's program may take to end when nothing was asked.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 16 * 1024;
 
 /// A server program that has said where the branch is, and waits.
@@ -104,12 +107,9 @@ impl Session {
     /// Ends the conversation as Git does when there is nothing to push.
     pub(super) fn close(mut self, tracker: &TaskTracker) {
         tracker.spawn(async move {
-            let goodbye = async {
-                self.command.stdin.write_all(FLUSH).await?;
-                self.command.stdin.shutdown().await
-            };
-            if goodbye.await.is_ok() {
-                finish(self.command, Duration::from_secs(5)).await;
+            if self.command.stdin.write_all(FLUSH).await.is_ok() {
+                drop(self.command.stdin);
+                finish(self.command.stdout, self.command.rest, GOODBYE_LIMIT).await;
             }
         });
     }
@@ -127,7 +127,8 @@ impl Session {
         let mut buffer = vec![0; BUFFER];
         let mut whole = false;
         let conversation = async {
-            let write = async {
+            // The end of the input follows the pack, as with git: there are servers that wait for it.
+            let write = async move {
                 stdin.write_all(request).await?;
                 stdin.flush().await
             };
@@ -155,12 +156,10 @@ impl Session {
         let ended = tokio::time::timeout_at(deadline, conversation).await;
         let why = match ended {
             Ok(Ok(report)) => {
-                let command = RemoteCommand { stdin, stdout, rest };
-                tracker.spawn(finish(command, HOOKS_LIMIT));
+                tracker.spawn(finish(stdout, rest, HOOKS_LIMIT));
                 return Sent::Reported(report, reader.words());
             }
             Ok(Err(why)) => {
-                drop(stdin);
                 let words = rest.last_words().await;
                 if whole {
                     let words = format!("{}\n{words}", reader.words());
@@ -175,9 +174,7 @@ impl Session {
 }
 
 /// Lets the program run to its end, within the limit.
-async fn finish(command: RemoteCommand, limit: Duration) {
-    let RemoteCommand { stdin, mut stdout, rest } = command;
-    drop(stdin);
+async fn finish(mut stdout: ChildStdout, rest: Rest, limit: Duration) {
     let mut sink = tokio::io::sink();
     let _ = tokio::time::timeout(limit, tokio::io::copy(&mut stdout, &mut sink)).await;
     drop(rest);

@@ -156,7 +156,7 @@ fn no_credential_is_ever_logged_or_answered() {
         let secret = Secret::new(https.secret());
         let server = ready(start(&scene, &https, &secret));
         server.promote("sonarr").commit();
-        https.fall_sick(503, 0);
+        https.fall_sick(503, 30);
         let failed = server.demote("sonarr");
         let said = [failed.text, server.get("/api/health").text, server.log().join("\n")].concat();
         // The second is what a request carries: name and password as one word of base64.
