@@ -24,7 +24,7 @@ mod caller;
 mod report;
 
 use caller::{Caller, ask};
-use host::Host;
+use host::{Host, Local, Web};
 use people::Person;
 use replica::{End, Pace, Replica};
 use report::{Summary, evidence};
@@ -37,8 +37,18 @@ const CALLERS: usize = 4;
 const SERVICES: [&str; 4] = ["lidarr", "radarr", "readarr", "sonarr"];
 
 #[test]
-fn nothing_is_lost_and_nothing_happens_twice_in_chaos() {
+fn nothing_is_lost_and_nothing_happens_twice_over_ssh() {
     chaos(&SshServer::start_new());
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_happens_twice_over_https() {
+    chaos(&Web::start_new());
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_happens_twice_on_one_machine() {
+    chaos(&Local::new());
 }
 
 /// A number from the environment.
@@ -72,7 +82,7 @@ fn chaos(host: &dyn Host) {
         let (ledger, pace, replicas, end) = (&ledger, &pace, &replicas, End(&pace));
         for replica in replicas {
             let random = random.fork();
-            scope.spawn(move || replica.run(pace, random));
+            scope.spawn(move || replica.run(host, pace, random));
         }
         let lives = [Person::take_notes, Person::tag_images, Person::rewrite];
         for (name, live) in ["Alice", "Bob", "Carol"].into_iter().zip(lives) {

@@ -94,7 +94,7 @@ impl Replica {
     }
 
     /// Runs servers, one after the other, and kills each; the last one is asked to end.
-    pub(crate) fn run(&self, pace: &Pace, mut random: Rng) {
+    pub(crate) fn run(&self, host: &dyn Host, pace: &Pace, mut random: Rng) {
         while !pace.after(Duration::from_millis(random.u64(0..300))) {
             let mut server = Server::start(&self.arguments);
             *self.client.lock().unwrap() = Some(server.client());
@@ -103,7 +103,7 @@ impl Replica {
                 assert!(server.terminate().success());
             } else {
                 wait_for_a_push(&server, &mut random);
-                server.kill();
+                host.kill(&mut server);
             }
             *self.client.lock().unwrap() = None;
             let mut kept = self.kept.lock().unwrap();

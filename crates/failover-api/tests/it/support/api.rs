@@ -184,6 +184,18 @@ impl Server {
         }
     }
 
+    /// Ends the server at once, and waits for what it had started to end by itself.
+    pub(crate) fn kill_alone(&mut self) {
+        let children = process::tree(Pid::from_child(&self.child)).split_off(1);
+        signal(Pid::from_child(&self.child), Signal::KILL);
+        self.child.wait().unwrap();
+        poll("what the server started ends", PATIENCE, || {
+            let left = children.iter().filter(|pid| !process::is_over(**pid));
+            let names: Vec<_> = left.map(|pid| process::name(*pid)).collect();
+            if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
+        });
+    }
+
     /// Resident memory, as the kernel counts it.
     pub(crate) fn memory(&self) -> Memory {
         process::memory(Pid::from_child(&self.child))

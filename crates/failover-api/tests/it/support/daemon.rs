@@ -77,11 +77,12 @@ impl Daemon {
         self.tree().into_iter().for_each(|pid| signal(pid, Signal::CONT));
     }
 
-    /// Waits until everything that the daemon started has ended by itself.
-    pub(crate) fn wait_idle(&self) {
+    /// Waits until everything that the daemon started for its clients has ended by itself; `own` names its helpers.
+    pub(crate) fn wait_idle(&self, own: &[&str]) {
         poll("all sessions end", PATIENCE, || {
             let left = process::with_environment(&self.mark).chain(self.tree().into_iter().skip(1));
-            let names: Vec<_> = left.map(process::name).collect();
+            let names = left.map(process::name).filter(|name| !own.contains(&name.as_str()));
+            let names: Vec<_> = names.collect();
             if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
         });
     }

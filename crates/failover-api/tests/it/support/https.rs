@@ -1,7 +1,7 @@
 //! A real web server on loopback: lighttpd with TLS, and Git's own CGI program behind it.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -168,9 +168,24 @@ impl HttpsServer {
         lines.lines().map(str::to_owned).collect()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
     /// The URL of the repository in this folder of the machine.
     pub(crate) fn url(&self, path: &Path) -> String {
-        format!("https://127.0.0.1:{}{}", self.port, path.display())
+        self.url_at(self.address(), path)
+    }
+
+    /// The same by another way to the server.
+    pub(crate) fn url_at(&self, address: SocketAddr, path: &Path) -> String {
+        format!("https://{address}{}", path.display())
+    }
+
+    /// Waits until everything that a client has started has ended.
+    pub(crate) fn wait_idle(&self) {
+        self.daemon.wait_idle(&["cat"]);
     }
 
     /// The same server by a name that is not in its certificate.

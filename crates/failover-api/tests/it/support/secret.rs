@@ -1,10 +1,10 @@
 //! Credentials in a folder, as the kubelet mounts a Secret.
 
-use std::cell::Cell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -14,21 +14,20 @@ use super::git::git;
 /// `identity` and `known_hosts`.
 pub(crate) struct Secret {
     folder: TempDir,
-    version: Cell<u32>,
+    version: AtomicU32,
 }
 
 impl Secret {
     /// A Secret with these files, given as (name, content).
     pub(crate) fn new<B: AsRef<[u8]>>(files: impl IntoIterator<Item = (&'static str, B)>) -> Self {
-        let secret = Self { folder: TempDir::new().unwrap(), version: Cell::new(0) };
+        let secret = Self { folder: TempDir::new().unwrap(), version: AtomicU32::new(0) };
         secret.replace(files);
         secret
     }
 
     /// All files change at once: each is a link through `..data`, and that is renamed into place.
     pub(crate) fn replace<B: AsRef<[u8]>>(&self, files: impl IntoIterator<Item = (&'static str, B)>) {
-        let old = self.version.get();
-        self.version.set(old + 1);
+        let old = self.version.fetch_add(1, Ordering::Relaxed);
         let version = format!("..version-{}", old + 1);
         let folder = self.folder.path();
         fs::create_dir(folder.join(&version)).unwrap();

@@ -142,7 +142,7 @@ impl SshServer {
 
     /// Waits until every session and everything that ran in one has ended by itself.
     pub(crate) fn wait_idle(&self) {
-        self.daemon.wait_idle();
+        self.daemon.wait_idle(&[]);
     }
 
     /// Restarts with another host key, which clients do not know until [`Self::pin_host_key`].
