@@ -338,6 +338,7 @@ impl Remote {
         let (disarmed, ending) = (Arc::clone(&self.disarmed), self.ending.clone());
         let task = tokio::spawn(async move {
             let mut session = open.await?;
+            tracing::debug!("the next push can go out at once");
             tokio::select! {
                 biased;
                 () = session.ended() => {

@@ -51,8 +51,17 @@ struct Log {
 impl Server {
     /// Runs `serve` with these arguments on a free port of its choice; returns when it listens.
     pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::start_logging("info", arguments)
+    }
+
+    /// The same with other log levels.
+    pub(crate) fn start_logging<A: AsRef<std::ffi::OsStr>>(
+        levels: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("FAILOVER_API_LOG", levels);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
