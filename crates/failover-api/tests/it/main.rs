@@ -41,6 +41,7 @@ mod hosts;
 mod https;
 mod http;
 mod moves;
+mod signing;
 mod ssh;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
