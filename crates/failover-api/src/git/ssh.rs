@@ -1,5 +1,6 @@
 //! The SSH connection: our own OpenSSH configuration, and one master connection that we start, own and watch.
 
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,11 @@ fn configuration(settings: &SshSettings, destination: &str, socket: Option<&Path
          \x20 SendEnv GIT_PROTOCOL"
     ));
     if let Some(config) = &settings.config {
+        // Ways in for a host key that is in no file of those above.
+        line(format_args!("  NoHostAuthenticationForLocalhost no\n  VerifyHostKeyDNS no"));
+        if settings.known_hosts.is_some() {
+            line(format_args!("  KnownHostsCommand none"));
+        }
         line(format_args!("  Include \"{}\"\nHost *", config.display()));
     }
     line(format_args!("  User git"));
@@ -119,15 +125,17 @@ struct Ssh {
 }
 
 impl Ssh {
-    /// Writes the configuration where it is missing: temporary folders get cleaned.
+    /// Writes the configuration where it is missing or not what it must be: temporary folders get cleaned, and a full
+    /// disk leaves an empty file, in which ssh would find nothing that holds it back.
     fn prepare(&self) -> std::io::Result<()> {
-        if self.config.exists() {
+        if std::fs::read(&self.config).is_ok_and(|written| written == self.text.as_bytes()) {
             return Ok(());
         }
-        if let Some(folder) = self.config.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&self.config, self.text.as_bytes())
+        let folder = self.config.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(folder)?;
+        let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+        whole.write_all(self.text.as_bytes())?;
+        whole.persist(&self.config).map(drop).map_err(|error| error.error)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -43,6 +43,7 @@ mod http;
 mod moves;
 mod signing;
 mod ssh;
+mod ssh_settings;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]
