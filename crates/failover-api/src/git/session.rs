@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{RemoteError, classify, quote, too_late};
 use super::process::{Launcher, RemoteCommand, Rest};
 use super::service::{ProtocolVersion, Service, Via};
+use super::ssh::Version;
 
 /// How long a server's program may go on after its report: hooks that run behind a push belong to it, and end with the
 /// connection.
@@ -28,6 +29,7 @@ const BUFFER: usize = 16 * 1024;
 pub(super) struct Session {
     command: RemoteCommand,
     advertisement: Advertisement,
+    reached_with: Version,
 }
 
 /// What became of a request.
@@ -76,6 +78,7 @@ impl Session {
         deadline: Instant,
         via: Via,
     ) -> Result<Self, RemoteError> {
+        let reached_with = launcher.version();
         let mut command = launcher.start(service, ProtocolVersion::First, via)?;
         let wanted = branch.map(reference).unwrap_or_default();
         let mut reader = AdvertisementReader::new(&wanted, None);
@@ -86,7 +89,7 @@ impl Session {
             match read {
                 Ok(count @ 1..) => match reader.feed(&buffer[..count]) {
                     Ok(None) => {}
-                    Ok(Some(advertisement)) => return Ok(Self { command, advertisement }),
+                    Ok(Some(advertisement)) => return Ok(Self { command, advertisement, reached_with }),
                     Err(error) => return Err(not_advertised(&error, &command.rest.last_words().await)),
                 },
                 Ok(0) | Err(_) => return Err(classify(&command.rest.last_words().await)),
@@ -96,6 +99,11 @@ impl Session {
 
     pub(super) fn advertisement(&self) -> &Advertisement {
         &self.advertisement
+    }
+
+    /// Whether the key and the known hosts are still those that it was begun with.
+    pub(super) fn is_current(&self, launcher: &Launcher) -> bool {
+        self.reached_with == launcher.version()
     }
 
     /// Returns when the server ended the conversation, or says something although nothing was asked.
@@ -122,7 +130,7 @@ impl Session {
         deadline: Instant,
         tracker: &TaskTracker,
     ) -> Sent {
-        let Self { command: RemoteCommand { mut stdin, mut stdout, rest }, advertisement } = self;
+        let Self { command: RemoteCommand { mut stdin, mut stdout, rest }, advertisement, .. } = self;
         let mut reader = ReportReader::new(update, advertisement.offers("side-band-64k"));
         let mut buffer = vec![0; BUFFER];
         let mut whole = false;

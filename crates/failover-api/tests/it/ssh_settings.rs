@@ -256,3 +256,33 @@ fn a_key_file_is_taken_as_kubernetes_mounts_it_and_refused_when_others_may_read_
         }
     }
 }
+
+/// A conversation that is kept for the next push was begun with the files of that time. What they say now counts, from
+/// the moment at which they say it, whether or not commands share a connection.
+#[test]
+fn nothing_is_pushed_over_a_connection_that_the_files_of_now_would_not_allow() {
+    let parent = TempDir::new().unwrap();
+    // The second is too long for the socket of a shared connection.
+    for cache in [parent.path().join("short"), parent.path().join("long".repeat(20))] {
+        let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+        let secret = Secret::new(sshd.secret());
+        let mut arguments = scene.with_secret(&sshd.url(scene.repository.path()), &secret);
+        arguments.extend(["--cache-dir".into(), cache.clone().into()]);
+        let server = ready(Server::start(arguments));
+        server.promote("sonarr").commit();
+        // The server is at rest: what it keeps for the next push is there.
+        poll("a conversation is kept", PATIENCE, || {
+            let kept = server.children(|command| command.contains("git-receive-pack"));
+            if kept == 1 { Ok(()) } else { Err(format!("{kept}")) }
+        });
+        let [identity, hosts] = <[_; 2]>::try_from(sshd.secret()).unwrap();
+        secret.replace([identity.clone(), ("known_hosts", Vec::new())]);
+        server.demote("sonarr").assert_problem(502, "host-key-unknown");
+        secret.replace([identity, hosts.clone()]);
+        assert_eq!(server.demote("sonarr").commit(), scene.repository.tip());
+        let stranger = fs::read(sshd.wrong_key()).unwrap();
+        secret.replace([("identity", stranger), hosts]);
+        server.promote("sonarr").assert_problem(502, "ssh-key-rejected");
+        assert_eq!((scene.repository.commit_count(), scene.text("sonarr")), (3, manifest("sonarr")));
+    }
+}
