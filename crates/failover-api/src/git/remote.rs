@@ -70,7 +70,7 @@ struct Keeper {
 
 /// A conversation in which a push can be asked for.
 enum Begun<'a> {
-    Session(Session),
+    Session(Box<Session>),
     Request(&'a Https, Advertisement),
 }
 
@@ -275,10 +275,10 @@ impl Remote {
         let armed = std::mem::take(&mut *self.armed.lock().unwrap_or_else(PoisonError::into_inner));
         let begun = match &self.transport {
             Transport::Command(launcher) => match self.taken(armed, launcher, deadline).await {
-                Some(session) => Ok(Begun::Session(session)),
+                Some(session) => Ok(Begun::Session(Box::new(session))),
                 None => Session::open(launcher, Service::ReceivePack, Some(branch), deadline)
                     .await
-                    .map(Begun::Session),
+                    .map(|session| Begun::Session(Box::new(session))),
             },
             Transport::Https(https) => match armed {
                 Armed::Known(advertisement) => Ok(Begun::Request(https, advertisement)),
