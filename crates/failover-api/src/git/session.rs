@@ -23,6 +23,8 @@ const HOOKS_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server's program may take to end when nothing was asked.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 16 * 1024;
+/// How much is shown of what is not Git's protocol, in bytes.
+const MAX_QUOTE: usize = 200;
 
 /// A server program that has said where the branch is, and waits.
 #[derive(Debug)]
@@ -90,7 +92,15 @@ impl Session {
                 Ok(count @ 1..) => match reader.feed(&buffer[..count]) {
                     Ok(None) => {}
                     Ok(Some(advertisement)) => return Ok(Self { command, advertisement, reached_with }),
-                    Err(error) => return Err(not_advertised(&error, &command.rest.last_words().await)),
+                    Err(error) => {
+                        let mut refused = not_advertised(&error, &command.rest.last_words().await);
+                        if let AdvertisementError::Packet(_) = error {
+                            // Most often what a shell says to people, though nobody is there.
+                            let said = String::from_utf8_lossy(&buffer[..count.min(MAX_QUOTE)]);
+                            refused.detail = format!("{} It was: {}", refused.detail, quote(&said));
+                        }
+                        return Err(refused);
+                    }
                 },
                 Ok(0) | Err(_) => return Err(classify(&command.rest.last_words().await)),
             }
