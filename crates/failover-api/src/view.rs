@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use failover_core::code::{Code, Problem};
 use failover_core::config::Config;
-use failover_core::history::{self, Event};
+use failover_core::history::{self, CommitRecord, Event};
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision, ServiceName};
 use failover_core::topology::ServiceState;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree, is_kustomization};
@@ -41,7 +41,10 @@ impl View {
 /// Reads views, and remembers what it learned about the files of the last one.
 #[derive(Debug, Default)]
 pub struct Reader {
+    /// The commit and the root that the listing is of.
+    listed: Option<(CommitId, Option<RepoPath>)>,
     listing: Arc<Listing>,
+    records: Vec<CommitRecord>,
     sources: HashMap<BlobId, Arc<Source>>,
 }
 
@@ -61,8 +64,12 @@ impl Reader {
     ) -> Result<View, MirrorError> {
         // What a file says also depends on whether Kustomize takes it for its own.
         let mut read: HashMap<(BlobId, bool), Arc<FileFacts>> = HashMap::new();
-        let mut files = BTreeMap::new();
-        for (path, blob) in mirror.manifest_files(&commit, root)? {
+        let (mut files, changes) = self.changes(mirror, &commit, root)?;
+        for (path, blob) in changes {
+            let Some(blob) = blob else {
+                files.remove(&path);
+                continue;
+            };
             let facts = match self.listing.file(&path).filter(|known| known.blob == blob) {
                 Some(known) => Arc::clone(&known.facts),
                 None => {
@@ -94,10 +101,11 @@ impl Reader {
             kept.insert(file.blob.clone(), Arc::clone(&source));
             sources.insert(path, source);
         }
-        let records = mirror.commits(&commit)?;
+        let records = mirror.commits(&commit, &self.records)?;
         let events = history::events(&records);
-        let commits = records.into_iter().map(|record| record.id).collect();
-        (self.listing, self.sources) = (Arc::clone(&listing), kept);
+        let commits = records.iter().map(|record| record.id.clone()).collect();
+        (self.listing, self.sources, self.records) = (Arc::clone(&listing), kept, records);
+        self.listed = Some((commit.clone(), root.cloned()));
         let tree = Tree { revision: Revision { branch, commit }, listing, sources };
         let problems = config.services().flat_map(|service| {
             let problems = ServiceState::read(service, &tree).problems;
@@ -105,6 +113,23 @@ impl Reader {
         });
         let problems = problems.collect();
         Ok(View { config, tree, commits, events, problems, seen })
+    }
+
+    /// Files that are known, and where those of `commit` differ from them.
+    #[expect(clippy::type_complexity, reason = "two lists of files, used once")]
+    fn changes(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        root: Option<&RepoPath>,
+    ) -> Result<(BTreeMap<RepoPath, ListedFile>, Vec<(RepoPath, Option<BlobId>)>), MirrorError> {
+        if let Some((known, _)) = self.listed.as_ref().filter(|(_, known)| known.as_ref() == root) {
+            // A mirror that was made anew, or a branch that was rewritten, may not hold the commit that is known.
+            if let Ok(changes) = mirror.manifest_changes(Some(known), commit, root) {
+                return Ok((self.listing.files().clone(), changes));
+            }
+        }
+        Ok((BTreeMap::new(), mirror.manifest_changes(None, commit, root)?))
     }
 }
 

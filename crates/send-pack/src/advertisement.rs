@@ -110,7 +110,7 @@ impl AdvertisementReader {
         }
         let Self { packets, wanted, stage, tip, has_refs, capabilities, .. } = self;
         packets.feed(bytes);
-        while let Some(packet) = packets.next()? {
+        while let Some(packet) = packets.next_packet()? {
             let line = match packet {
                 Packet::Data(data) => without_newline(data),
                 Packet::Flush if *stage == Stage::AfterService => {

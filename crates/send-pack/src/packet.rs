@@ -37,7 +37,7 @@ impl Packets {
     ///
     /// # Errors
     /// The bytes are no packet lines; the stream is of no use any more.
-    pub fn next(&mut self) -> Result<Option<Packet<'_>>, PacketError> {
+    pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, PacketError> {
         match streaming(&self.buffer[self.consumed..]).map_err(|error| PacketError(error.to_string()))? {
             Stream::Incomplete { .. } => Ok(None),
             Stream::Complete { line, bytes_consumed } => {

@@ -97,7 +97,7 @@ impl ReportReader {
     fn read(&mut self, outer: &mut Packets) -> Result<Option<Report>, ReportError> {
         let Some(mut inner) = self.inner.take() else { return self.lines(outer) };
         let mut report = Ok(None);
-        while let (Ok(None), Some(packet)) = (&report, outer.next()?) {
+        while let (Ok(None), Some(packet)) = (&report, outer.next_packet()?) {
             report = match packet {
                 Packet::Data([1, data @ ..]) => {
                     inner.feed(data);
@@ -120,7 +120,7 @@ impl ReportReader {
     }
 
     fn lines(&mut self, packets: &mut Packets) -> Result<Option<Report>, ReportError> {
-        while let Some(packet) = packets.next()? {
+        while let Some(packet) = packets.next_packet()? {
             match packet {
                 Packet::Data(line) => self.line(without_newline(line))?,
                 Packet::Flush => {

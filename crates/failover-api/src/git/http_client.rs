@@ -195,6 +195,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 /// Why there was no answer, and whether the request can have been carried out.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors of TLS and HTTP mean the same here")]
 fn no_answer(error: &ureq::Error) -> NoAnswer {
     let certain =
         |code, detail: String| NoAnswer { error: RemoteError::new(code, detail), nothing_done: true };
@@ -235,6 +236,7 @@ fn no_answer(error: &ureq::Error) -> NoAnswer {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other error is one of TLS")]
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
         ureq::Error::Rustls(error) => Some(error),

@@ -1,6 +1,8 @@
 //! A repository behind a web server: Git's smart HTTP protocol.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -255,11 +257,11 @@ impl http::Http for Requests {
         let requests = Requests { client, deadline: self.deadline, failure };
         let (url, headers) = (url.to_owned(), pairs(headers));
         // gix writes the body after this and drops it before it reads: only then there is something to ask.
-        let answer = Arc::new(Mutex::new(Answer::Pending(Box::new(move || {
+        let answer = Rc::new(RefCell::new(Answer::Pending(Box::new(move || {
             let body: Vec<u8> = written.recv().unwrap_or_default();
             requests.ask(&url, &headers, Some(&body))
         }))));
-        let part = |part| Box::new(Later { answer: Arc::clone(&answer), part, reader: None }) as Reader;
+        let part = |part| Box::new(Later { answer: Rc::clone(&answer), part, reader: None }) as Reader;
         Ok(PostResponse {
             post_body: PostBody { bytes: Vec::new(), whole: sender },
             headers: part(Part::Head),
@@ -335,7 +337,7 @@ enum Part {
 }
 
 struct Later {
-    answer: Arc<Mutex<Answer>>,
+    answer: Rc<RefCell<Answer>>,
     part: Part,
     reader: Option<Reader>,
 }
@@ -343,7 +345,7 @@ struct Later {
 impl Later {
     fn reader(&mut self) -> std::io::Result<&mut Reader> {
         if self.reader.is_none() {
-            let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut answer = self.answer.borrow_mut();
             let here = match std::mem::replace(&mut *answer, Answer::Gone) {
                 Answer::Pending(ask) => ask()?,
                 Answer::Here(here) => here,

@@ -1,11 +1,12 @@
 //! The local, bare, shallow copy of one branch. A cache: whatever is wrong with it, it is thrown away and fetched anew.
 
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use failover_core::history::CommitRecord;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath};
 use gix::ObjectId;
+use gix::objs::tree::EntryMode;
 use gix::objs::{Kind, TreeRefIter};
 use jiff::Timestamp;
 
@@ -110,40 +111,58 @@ impl Mirror {
             .map_err(|error| MirrorError::Write(error.to_string()))
     }
 
-    /// Every YAML and JSON file below `root` (the whole tree when `None`), links and submodules left out.
+    /// Where the YAML and JSON files below `root` (the whole tree when `None`), links and submodules left out, differ
+    /// between two commits; all files of `new` when there is no `old` one. `None` stands for a file that is gone.
+    /// Folders that are the same in both are not read.
     ///
     /// # Errors
-    /// The mirror is damaged.
-    pub fn manifest_files(
+    /// The mirror is damaged, or does not reach back to `old`.
+    pub fn manifest_changes(
         &self,
-        commit: &CommitId,
+        old: Option<&CommitId>,
+        new: &CommitId,
         root: Option<&RepoPath>,
-    ) -> Result<BTreeMap<RepoPath, BlobId>, MirrorError> {
+    ) -> Result<Vec<(RepoPath, Option<BlobId>)>, MirrorError> {
         let repository = self.repository.to_thread_local();
-        let tree = commit_tree(&repository, object_id(commit.as_str())?)?;
-        let mut files = BTreeMap::new();
-        let mut pending = vec![(String::new(), tree)];
-        while let Some((folder, tree)) = pending.pop() {
-            let data = read_object(&repository, tree, Kind::Tree)?;
-            for entry in TreeRefIter::from_bytes(&data, repository.object_hash()) {
-                let entry = entry.map_err(damaged)?;
+        let tree = |commit: &CommitId| commit_tree(&repository, object_id(commit.as_str())?);
+        let mut changes = Vec::new();
+        let mut pending = vec![(String::new(), old.map(tree).transpose()?, Some(tree(new)?))];
+        while let Some((folder, old, new)) = pending.pop() {
+            if old == new {
+                continue;
+            }
+            let (old, new) = (Folder::read(&repository, old)?, Folder::read(&repository, new)?);
+            let (old, new) = (old.entries(&repository)?, new.entries(&repository)?);
+            let gone = old.keys().filter(|name| !new.contains_key(*name));
+            for name in new.keys().chain(gone) {
+                let (before, after) = (old.get(name), new.get(name));
                 // A name that is not UTF-8 cannot be configured and is left alone.
-                let Ok(name) = std::str::from_utf8(entry.filename) else { continue };
+                let Ok(name) = std::str::from_utf8(name) else { continue };
+                if before == after {
+                    continue;
+                }
                 let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                if entry.mode.is_tree() {
-                    if may_hold(&path, root) {
-                        pending.push((path, entry.oid.to_owned()));
+                let tree =
+                    |entry: Option<&Entry>| entry.filter(|entry| entry.mode.is_tree()).map(|entry| entry.id);
+                let (tree_before, tree_after) = (tree(before), tree(after));
+                if tree_before != tree_after && may_hold(&path, root) {
+                    pending.push((path.clone(), tree_before, tree_after));
+                }
+                if is_manifest(name) && root.is_none_or(|root| is_below(&path, root)) {
+                    let blob = |entry: Option<&Entry>| {
+                        let blob = entry.filter(|entry| entry.mode.is_blob())?;
+                        BlobId::new(blob.id.to_string()).ok()
+                    };
+                    let (blob_before, blob_after) = (blob(before), blob(after));
+                    if blob_before != blob_after
+                        && let Ok(path) = RepoPath::new(path)
+                    {
+                        changes.push((path, blob_after));
                     }
-                } else if entry.mode.is_blob()
-                    && is_manifest(name)
-                    && root.is_none_or(|root| is_below(&path, root))
-                    && let (Ok(path), Ok(blob)) = (RepoPath::new(path), BlobId::new(entry.oid.to_string()))
-                {
-                    files.insert(path, blob);
                 }
             }
         }
-        Ok(files)
+        Ok(changes)
     }
 
     /// The content of a file.
@@ -154,12 +173,19 @@ impl Mirror {
         read_object(&self.repository.to_thread_local(), object_id(id.as_str())?, Kind::Blob)
     }
 
-    /// The commits that `tip` reaches, newest first, as far back as the mirror goes.
+    /// The commits that `tip` reaches, newest first, as far back as the mirror goes. Those that are `known` already
+    /// are not read.
     ///
     /// # Errors
     /// The mirror is damaged.
-    pub fn commits(&self, tip: &CommitId) -> Result<Vec<CommitRecord>, MirrorError> {
+    pub fn commits(&self, tip: &CommitId, known: &[CommitRecord]) -> Result<Vec<CommitRecord>, MirrorError> {
         let repository = self.repository.to_thread_local();
+        let known: HashMap<&str, &CommitRecord> =
+            known.iter().map(|record| (record.id.as_str(), record)).collect();
+        let read = |id: ObjectId| match known.get(id.to_string().as_str()) {
+            Some(record) => Ok((*record).clone()),
+            None => read_commit(&repository, id),
+        };
         let mut records = Vec::new();
         let mut seen = HashSet::new();
         // Newest first; of equally old ones the one that was reached first, which is the descendant.
@@ -168,7 +194,7 @@ impl Mirror {
         pending.push((i64::MAX, std::cmp::Reverse(0), start));
         seen.insert(start);
         while let Some((_, _, id)) = pending.pop() {
-            let record = match read_commit(&repository, id) {
+            let record = match read(id) {
                 Ok(record) => record,
                 // Beyond the shallow boundary.
                 Err(_) if id != start => continue,
@@ -176,8 +202,12 @@ impl Mirror {
             };
             for parent in &record.parents {
                 let parent = object_id(parent.as_str())?;
-                if seen.insert(parent) && repository.has_object(parent) {
-                    let time = read_commit(&repository, parent).map_or(0, |parent| parent.time.as_second());
+                if seen.insert(parent) {
+                    let time = match known.get(parent.to_string().as_str()) {
+                        Some(record) => record.time.as_second(),
+                        None if !repository.has_object(parent) => continue,
+                        None => read_commit(&repository, parent).map_or(0, |parent| parent.time.as_second()),
+                    };
                     pending.push((time, std::cmp::Reverse(seen.len()), parent));
                 }
             }
@@ -259,6 +289,31 @@ impl Mirror {
         let folders = std::fs::read_dir(self.folder.join("objects")).into_iter().flatten().flatten();
         let fan_out = folders.filter(|entry| entry.file_name().len() == 2);
         fan_out.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten()).take(enough).count()
+    }
+}
+
+/// A raw tree; nothing where there is no folder.
+struct Folder(Vec<u8>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    mode: EntryMode,
+    id: ObjectId,
+}
+
+impl Folder {
+    fn read(repository: &gix::Repository, tree: Option<ObjectId>) -> Result<Self, MirrorError> {
+        tree.map_or(Ok(Self(Vec::new())), |tree| read_object(repository, tree, Kind::Tree).map(Self))
+    }
+
+    fn entries(&self, repository: &gix::Repository) -> Result<BTreeMap<&[u8], Entry>, MirrorError> {
+        let entries = TreeRefIter::from_bytes(&self.0, repository.object_hash());
+        let entries = entries.map(|entry| {
+            let entry = entry.map_err(damaged)?;
+            let name: &[u8] = entry.filename;
+            Ok((name, Entry { mode: entry.mode, id: entry.oid.to_owned() }))
+        });
+        entries.collect()
     }
 }
 

@@ -63,8 +63,9 @@ impl From<Sent> for PushOutcome {
 }
 
 /// What servers call a decision against a push: hooks, protected branches, rules, a checked-out branch.
-const POLICY: [&str; 9] = [
+const POLICY: [&str; 10] = [
     "declined",
+    "deny updating",
     "protected",
     "prohibited",
     "violation",

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::error::RemoteError;
 use super::service::{ProtocolVersion, Service, Via, environment};
-use super::ssh::SshCommand;
+use super::ssh::{SshCommand, Version};
 
 /// More words on standard error than these, in bytes, are read and dropped.
 const MAX_WORDS: usize = 64 * 1024;
@@ -28,6 +28,14 @@ pub(super) enum Launcher {
 }
 
 impl Launcher {
+    /// The version of the files that a program started now is reached with.
+    pub(super) fn version(&self) -> Version {
+        match self {
+            Self::Local(_) => Version::default(),
+            Self::Ssh(ssh) => ssh.version(),
+        }
+    }
+
     /// Starts the program.
     pub(super) fn start(
         &self,

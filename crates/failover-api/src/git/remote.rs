@@ -70,7 +70,7 @@ struct Keeper {
 
 /// A conversation in which a push can be asked for.
 enum Begun<'a> {
-    Session(Session),
+    Session(Box<Session>),
     Request(&'a Https, Advertisement),
 }
 
@@ -274,11 +274,11 @@ impl Remote {
     ) -> Attempted {
         let armed = std::mem::take(&mut *self.armed.lock().unwrap_or_else(PoisonError::into_inner));
         let begun = match &self.transport {
-            Transport::Command(launcher) => match taken(armed, deadline).await {
-                Some(session) => Ok(Begun::Session(session)),
+            Transport::Command(launcher) => match self.taken(armed, launcher, deadline).await {
+                Some(session) => Ok(Begun::Session(Box::new(session))),
                 None => Session::open(launcher, Service::ReceivePack, Some(branch), deadline)
                     .await
-                    .map(Begun::Session),
+                    .map(|session| Begun::Session(Box::new(session))),
             },
             Transport::Https(https) => match armed {
                 Armed::Known(advertisement) => Ok(Begun::Request(https, advertisement)),
@@ -315,6 +315,19 @@ impl Remote {
         Attempted { sent, must_be_seen }
     }
 
+    /// The conversation that was kept, if it is alive and could be begun like this now; one that is being opened is
+    /// waited for.
+    async fn taken(&self, armed: Armed, launcher: &Launcher, deadline: Instant) -> Option<Session> {
+        let Armed::Conversation(Keeper { take, task }) = armed else { return None };
+        take.send(()).ok()?;
+        let session = tokio::time::timeout_at(deadline, task).await.ok()?.ok()?.ok()?;
+        if session.is_current(launcher) {
+            return Some(session);
+        }
+        session.close(&self.ending);
+        None
+    }
+
     /// Opens the next conversation while nobody waits for it.
     fn rearm(&self, branch: &BranchName) {
         if let Transport::Command(launcher) = &self.transport {
@@ -338,6 +351,7 @@ impl Remote {
         let (disarmed, ending) = (Arc::clone(&self.disarmed), self.ending.clone());
         let task = tokio::spawn(async move {
             let mut session = open.await?;
+            tracing::debug!("the next push can go out at once");
             tokio::select! {
                 biased;
                 () = session.ended() => {
@@ -383,13 +397,6 @@ impl Remote {
             ssh.reconnect();
         }
     }
-}
-
-/// The conversation that was kept, if it is still alive; one that is being opened is waited for.
-async fn taken(armed: Armed, deadline: Instant) -> Option<Session> {
-    let Armed::Conversation(Keeper { take, task }) = armed else { return None };
-    take.send(()).ok()?;
-    tokio::time::timeout_at(deadline, task).await.ok()?.ok()?.ok()
 }
 
 /// Whether the host's word that a branch moved can be relied on. There are hosts that compare the branch with our

@@ -38,7 +38,7 @@ pub(super) enum Identity {
     /// This header.
     Authorization(String),
     /// A token that is asked for first.
-    App(AppKey),
+    App(Box<AppKey>),
 }
 
 impl SecretFolder {
@@ -110,7 +110,7 @@ impl SecretFiles {
                 key,
                 self.app_base_url.as_deref(),
             );
-            return app.map(Identity::App);
+            return app.map(|app| Identity::App(Box::new(app)));
         }
         let header = match (&self.bearer_token, &self.username, &self.password) {
             (Some(token), _, _) => format!("Bearer {token}"),

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{RemoteError, classify, quote, too_late};
 use super::process::{Launcher, RemoteCommand, Rest};
 use super::service::{ProtocolVersion, Service, Via};
+use super::ssh::Version;
 
 /// How long a server's program may go on after its report: hooks that run behind a push belong to it, and end with the
 /// connection.
@@ -22,12 +23,15 @@ const HOOKS_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server's program may take to end when nothing was asked.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 16 * 1024;
+/// How much is shown of what is not Git's protocol, in bytes.
+const MAX_QUOTE: usize = 200;
 
 /// A server program that has said where the branch is, and waits.
 #[derive(Debug)]
 pub(super) struct Session {
     command: RemoteCommand,
     advertisement: Advertisement,
+    reached_with: Version,
 }
 
 /// What became of a request.
@@ -76,6 +80,7 @@ impl Session {
         deadline: Instant,
         via: Via,
     ) -> Result<Self, RemoteError> {
+        let reached_with = launcher.version();
         let mut command = launcher.start(service, ProtocolVersion::First, via)?;
         let wanted = branch.map(reference).unwrap_or_default();
         let mut reader = AdvertisementReader::new(&wanted, None);
@@ -86,8 +91,16 @@ impl Session {
             match read {
                 Ok(count @ 1..) => match reader.feed(&buffer[..count]) {
                     Ok(None) => {}
-                    Ok(Some(advertisement)) => return Ok(Self { command, advertisement }),
-                    Err(error) => return Err(not_advertised(&error, &command.rest.last_words().await)),
+                    Ok(Some(advertisement)) => return Ok(Self { command, advertisement, reached_with }),
+                    Err(error) => {
+                        let mut refused = not_advertised(&error, &command.rest.last_words().await);
+                        if let AdvertisementError::Packet(_) = error {
+                            // Most often what a shell says to people, though nobody is there.
+                            let said = String::from_utf8_lossy(&buffer[..count.min(MAX_QUOTE)]);
+                            refused.detail = format!("{} It was: {}", refused.detail, quote(&said));
+                        }
+                        return Err(refused);
+                    }
                 },
                 Ok(0) | Err(_) => return Err(classify(&command.rest.last_words().await)),
             }
@@ -96,6 +109,11 @@ impl Session {
 
     pub(super) fn advertisement(&self) -> &Advertisement {
         &self.advertisement
+    }
+
+    /// Whether the key and the known hosts are still those that it was begun with.
+    pub(super) fn is_current(&self, launcher: &Launcher) -> bool {
+        self.reached_with == launcher.version()
     }
 
     /// Returns when the server ended the conversation, or says something although nothing was asked.
@@ -122,7 +140,7 @@ impl Session {
         deadline: Instant,
         tracker: &TaskTracker,
     ) -> Sent {
-        let Self { command: RemoteCommand { mut stdin, mut stdout, rest }, advertisement } = self;
+        let Self { command: RemoteCommand { mut stdin, mut stdout, rest }, advertisement, .. } = self;
         let mut reader = ReportReader::new(update, advertisement.offers("side-band-64k"));
         let mut buffer = vec![0; BUFFER];
         let mut whole = false;

@@ -46,6 +46,8 @@ impl Signer {
         let path = || self.key.clone();
         let unusable = |reason: String| SigningError::Key { path: path(), reason };
         let text = std::fs::read_to_string(&self.key).map_err(|error| unusable(error.to_string()))?;
+        // A Secret made from a text has lost its last newline, or gained another.
+        let text = format!("{}\n", text.trim());
         let key = PrivateKey::from_openssh(&text).map_err(|error| unusable(error.to_string()))?;
         if key.is_encrypted() {
             return Err(SigningError::Encrypted(path()));

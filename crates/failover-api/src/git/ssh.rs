@@ -1,10 +1,11 @@
 //! The SSH connection: our own OpenSSH configuration, and one master connection that we start, own and watch.
 
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use failover_core::code::Code;
@@ -37,9 +38,26 @@ pub struct SshSettings {
 }
 
 impl SshSettings {
-    /// The files that a connection was made with: when one changes, it was made with what no longer holds.
-    fn files(&self) -> Vec<PathBuf> {
-        [&self.key, &self.known_hosts, &self.config].into_iter().flatten().cloned().collect()
+    fn files(&self) -> Files {
+        Files([&self.key, &self.known_hosts, &self.config].into_iter().flatten().cloned().collect())
+    }
+}
+
+/// The files that connections are made with.
+#[derive(Debug, Clone)]
+struct Files(Vec<PathBuf>);
+
+/// Tells one version of the files from the next: what was connected with another one has no right to be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Version(Vec<Option<(u64, i64, i64, u64)>>);
+
+impl Files {
+    fn version(&self) -> Version {
+        let stamp = |path: &PathBuf| {
+            let file = std::fs::metadata(path).ok()?;
+            Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+        };
+        Version(self.0.iter().map(stamp).collect())
     }
 }
 
@@ -98,6 +116,11 @@ fn configuration(settings: &SshSettings, destination: &str, socket: Option<&Path
          \x20 SendEnv GIT_PROTOCOL"
     ));
     if let Some(config) = &settings.config {
+        // Ways in for a host key that is in no file of those above.
+        line(format_args!("  NoHostAuthenticationForLocalhost no\n  VerifyHostKeyDNS no"));
+        if settings.known_hosts.is_some() {
+            line(format_args!("  KnownHostsCommand none"));
+        }
         line(format_args!("  Include \"{}\"\nHost *", config.display()));
     }
     line(format_args!("  User git"));
@@ -119,15 +142,17 @@ struct Ssh {
 }
 
 impl Ssh {
-    /// Writes the configuration where it is missing: temporary folders get cleaned.
+    /// Writes the configuration where it is missing or not what it must be: temporary folders get cleaned, and a full
+    /// disk leaves an empty file, in which ssh would find nothing that holds it back.
     fn prepare(&self) -> std::io::Result<()> {
-        if self.config.exists() {
+        if std::fs::read(&self.config).is_ok_and(|written| written == self.text.as_bytes()) {
             return Ok(());
         }
-        if let Some(folder) = self.config.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&self.config, self.text.as_bytes())
+        let folder = self.config.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(folder)?;
+        let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+        whole.write_all(self.text.as_bytes())?;
+        whole.persist(&self.config).map(drop).map_err(|error| error.error)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -151,6 +176,7 @@ impl Ssh {
 pub(super) struct SshCommand {
     ssh: Ssh,
     path: String,
+    files: Files,
     master: Master,
 }
 
@@ -176,8 +202,14 @@ impl SshCommand {
             personal: settings.config.is_some(),
         };
         ssh.prepare()?;
-        let master = Master::start(&ssh, socket, settings.files());
-        Ok(Self { ssh, path: path.to_owned(), master })
+        let files = settings.files();
+        let master = Master::start(&ssh, socket, files.clone());
+        Ok(Self { ssh, path: path.to_owned(), files, master })
+    }
+
+    /// The version of the key and the known hosts of now.
+    pub(super) fn version(&self) -> Version {
+        self.files.version()
     }
 
     /// The command that runs a server program for the repository.
@@ -189,9 +221,14 @@ impl SshCommand {
                 format!("the SSH configuration could not be written: {error}"),
             )
         })?;
+        // A shared connection that was made with other files is left alone, and makes room for a new one.
+        let outdated = self.master.is_outdated(&self.files.version());
+        if outdated {
+            self.reconnect();
+        }
         let mut command = self.ssh.command(match via {
-            Via::Shared => &[],
-            Via::New => &["-o", "ControlPath=none"],
+            Via::Shared if !outdated => &[],
+            Via::Shared | Via::New => &["-o", "ControlPath=none"],
         });
         command.arg(format!("{} {}", service.program(), quoted(&self.path)));
         Ok(command)
@@ -213,6 +250,8 @@ fn quoted(path: &str) -> String {
 #[derive(Debug)]
 struct Master {
     restart: Arc<Notify>,
+    /// What the last connection was made with.
+    made_with: Arc<Mutex<Option<Version>>>,
     stop: CancellationToken,
 }
 
@@ -223,14 +262,21 @@ impl Drop for Master {
 }
 
 impl Master {
-    fn start(ssh: &Ssh, socket: Option<PathBuf>, files: Vec<PathBuf>) -> Self {
-        let master = Self { restart: Arc::new(Notify::new()), stop: CancellationToken::new() };
+    fn start(ssh: &Ssh, socket: Option<PathBuf>, files: Files) -> Self {
+        let (restart, made_with) = (Arc::new(Notify::new()), Arc::default());
+        let master = Self { restart, made_with, stop: CancellationToken::new() };
         if let Some(socket) = socket {
-            let watch = Watch { ssh: ssh.clone(), socket, restart: Arc::clone(&master.restart), files };
+            let (restart, made_with) = (Arc::clone(&master.restart), Arc::clone(&master.made_with));
+            let watch = Watch { ssh: ssh.clone(), socket, restart, made_with, files };
             let stop = master.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(watch.run()).await });
         }
         master
+    }
+
+    fn is_outdated(&self, version: &Version) -> bool {
+        let made_with = self.made_with.lock().unwrap_or_else(PoisonError::into_inner);
+        made_with.as_ref().is_some_and(|made_with| made_with != version)
     }
 }
 
@@ -238,37 +284,27 @@ struct Watch {
     ssh: Ssh,
     socket: PathBuf,
     restart: Arc<Notify>,
-    files: Vec<PathBuf>,
-}
-
-/// Tells one version of a file from the next; `None` when it is not there.
-type Stamp = Option<(u64, i64, i64, u64)>;
-
-fn stamp(path: &Path) -> Stamp {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+    made_with: Arc<Mutex<Option<Version>>>,
+    files: Files,
 }
 
 impl Watch {
     /// Returns when the key or the known hosts are not what they were.
-    async fn rotated(&self, known: Vec<Stamp>) {
+    async fn rotated(&self, known: Version) {
         let mut ticks = tokio::time::interval(ROTATION_INTERVAL);
-        while self.stamps() == known {
+        while self.files.version() == known {
             ticks.tick().await;
         }
-    }
-
-    fn stamps(&self) -> Vec<Stamp> {
-        self.files.iter().map(|path| stamp(path)).collect()
     }
 
     async fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
             let started = Instant::now();
-            let files = self.stamps();
+            let files = self.files.version();
             // A socket left behind by a killed master would keep every later connection cold.
             let _ = std::fs::remove_file(&self.socket);
+            *self.made_with.lock().unwrap_or_else(PoisonError::into_inner) = Some(files.clone());
             match self.ssh.prepare().and_then(|()| self.command().spawn()) {
                 Ok(mut child) => {
                     tokio::select! {

@@ -37,11 +37,15 @@ mod chaos;
 mod cli;
 mod config;
 mod demo;
+mod doubt;
 mod hosts;
 mod https;
 mod http;
 mod moves;
+mod odd_hosts;
+mod signing;
 mod ssh;
+mod ssh_settings;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]

@@ -148,7 +148,7 @@ impl Host for Local {
     /// What a server had started goes on without it, as when only one program of a machine dies; killed in the wrong
     /// moment, Git's own would leave a lock that nobody but a person may remove.
     fn kill(&self, server: &mut Server) {
-        server.kill_alone();
+        server.kill_and_wait_for_children();
     }
 
     /// Those who kill servers wait for what they leave behind.

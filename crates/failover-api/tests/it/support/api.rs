@@ -51,8 +51,45 @@ struct Log {
 impl Server {
     /// Runs `serve` with these arguments on a free port of its choice; returns when it listens.
     pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
+        Self::start_logging("info", arguments)
+    }
+
+    /// The same with other log levels.
+    pub(crate) fn start_logging<A: AsRef<std::ffi::OsStr>>(
+        levels: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::start_program(Command::new(env!("CARGO_BIN_EXE_failover-api")), levels, arguments)
+    }
+
+    /// The same as another user and group, without any other group. Only root can do that.
+    pub(crate) fn start_as<A: AsRef<std::ffi::OsStr>>(
+        (user, group): (u32, u32),
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        // Where anybody may run it, which need not be so where it was built.
+        static PROGRAM: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+        let folder = PROGRAM.get_or_init(|| {
+            let folder = tempfile::TempDir::new().unwrap();
+            let mut install = Command::new("install");
+            install.args(["-m", "755", env!("CARGO_BIN_EXE_failover-api")]).arg(folder.path());
+            process::run(&mut install);
+            process::run(Command::new("chmod").arg("755").arg(folder.path()));
+            folder
+        });
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
+        setpriv.arg(folder.path().join("failover-api"));
+        Self::start_program(setpriv, "info", arguments)
+    }
+
+    fn start_program<A: AsRef<std::ffi::OsStr>>(
+        mut command: Command,
+        levels: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("FAILOVER_API_LOG", levels);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
@@ -184,14 +221,34 @@ impl Server {
         }
     }
 
-    /// Ends the server at once, and waits for what it had started to end by itself.
-    pub(crate) fn kill_alone(&mut self) {
-        let children = process::tree(Pid::from_child(&self.child)).split_off(1);
+    /// Kills the processes below the server whose command line is like this; says how many there were.
+    pub(crate) fn kill_children(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        let below = process::tree(Pid::from_child(&self.child)).into_iter().skip(1);
+        let found: Vec<_> = below.filter(|pid| wanted(&process::command_line(*pid))).collect();
+        found.iter().for_each(|pid| signal(*pid, Signal::KILL));
+        found.len()
+    }
+
+    /// How many processes below the server have a command line like this.
+    pub(crate) fn children(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        let below = process::tree(Pid::from_child(&self.child)).into_iter().skip(1);
+        below.filter(|pid| wanted(&process::command_line(*pid))).count()
+    }
+
+    /// Kills the server's own process and nothing else; says what ran below it.
+    pub(crate) fn kill_alone(&mut self) -> Vec<Pid> {
+        let below = process::tree(Pid::from_child(&self.child)).into_iter().skip(1).collect();
         signal(Pid::from_child(&self.child), Signal::KILL);
         self.child.wait().unwrap();
+        below
+    }
+
+    /// The same, and waits for what ran below it to end by itself.
+    pub(crate) fn kill_and_wait_for_children(&mut self) {
+        let below = self.kill_alone();
         poll("what the server started ends", PATIENCE, || {
-            let left = children.iter().filter(|pid| !process::is_over(**pid));
-            let names: Vec<_> = left.map(|pid| process::name(*pid)).collect();
+            let names: Vec<_> =
+                below.iter().filter(|pid| !process::is_over(**pid)).map(|pid| process::name(*pid)).collect();
             if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
         });
     }

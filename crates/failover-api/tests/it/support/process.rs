@@ -42,6 +42,22 @@ pub(crate) fn name(pid: Pid) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// The command line with spaces between its words, empty when the process is gone.
+pub(crate) fn command_line(pid: Pid) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).replace('\0', " ")
+}
+
+/// Whether the tests run as root; what needs that says so where they do not.
+#[expect(clippy::print_stderr, reason = "whoever reads the tests' output must know what they did not test")]
+pub(crate) fn is_root(needed_for: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("NOT TESTED, since only root can do it: {needed_for}");
+    }
+    root
+}
+
 /// Resident memory in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {

@@ -58,6 +58,7 @@ struct Line {
 #[derive(Default)]
 struct State {
     over: bool,
+    interrupted: bool,
     next: Vec<Armed>,
     connections: Vec<Arc<Connection>>,
     met: Vec<Fault>,
@@ -124,6 +125,17 @@ impl Proxy {
         self.each(Connection::close)
     }
 
+    /// Cuts every connection, and lets none begin until [`Self::restore`].
+    pub(crate) fn interrupt(&self) {
+        self.line.state.lock().unwrap().interrupted = true;
+        self.cut();
+    }
+
+    /// Ends [`Self::interrupt`].
+    pub(crate) fn restore(&self) {
+        self.line.state.lock().unwrap().interrupted = false;
+    }
+
     fn each(&self, act: impl Fn(&Connection)) -> usize {
         let state = self.line.state.lock().unwrap();
         state.connections.iter().for_each(|connection| act(connection));
@@ -160,6 +172,9 @@ impl Line {
                 let mut state = self.state.lock().unwrap();
                 if state.over {
                     return;
+                }
+                if state.interrupted {
+                    continue;
                 }
                 let connection = Arc::new(Connection::default());
                 connection.add(&client);

@@ -192,6 +192,11 @@ impl SshServer {
         format!("ssh://{}@{}{}", self.user, proxy.address(), path.display())
     }
 
+    /// Whom it lets in.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
