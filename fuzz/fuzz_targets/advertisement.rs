@@ -26,9 +26,8 @@ fuzz_target!(|data: &[u8]| {
     let whole = read(bytes, &[], head & 0x80 != 0);
     let cut = read(bytes, pieces, head & 0x80 != 0);
     // Bytes behind the end are an error only for those who see them.
-    match (&whole, &cut) {
-        (Err(AdvertisementError::Malformed("it goes on behind its end")), Ok(Some(_))) => {}
-        _ => assert_eq!(whole, cut),
+    if whole != Err(AdvertisementError::Malformed("it goes on behind its end")) {
+        assert_eq!(whole, cut);
     }
     if let Ok(Some(found)) = whole {
         if let Some(tip) = &found.tip {

@@ -96,27 +96,33 @@ impl ReportReader {
 
     fn read(&mut self, outer: &mut Packets) -> Result<Option<Report>, ReportError> {
         let Some(mut inner) = self.inner.take() else { return self.lines(outer) };
-        let mut report = Ok(None);
-        while let (Ok(None), Some(packet)) = (&report, outer.next_packet()?) {
-            report = match packet {
+        let report = self.bands(outer, &mut inner);
+        self.inner = Some(inner);
+        report
+    }
+
+    /// Reads packets until the report is complete, and not one more: what comes behind it is nobody's business.
+    fn bands(&mut self, outer: &mut Packets, inner: &mut Packets) -> Result<Option<Report>, ReportError> {
+        while let Some(packet) = outer.next_packet()? {
+            match packet {
                 Packet::Data([1, data @ ..]) => {
                     inner.feed(data);
-                    self.lines(&mut inner)
+                    if let Some(report) = self.lines(inner)? {
+                        return Ok(Some(report));
+                    }
                 }
                 Packet::Data([2, words @ ..]) => {
                     let room = MAX_WORDS.saturating_sub(self.words.len());
                     self.words.extend_from_slice(&words[..words.len().min(room)]);
-                    Ok(None)
                 }
                 Packet::Data([3, words @ ..]) => {
-                    Err(ReportError::Fatal(String::from_utf8_lossy(words).into_owned()))
+                    return Err(ReportError::Fatal(String::from_utf8_lossy(words).into_owned()));
                 }
-                Packet::Data(_) => Err(ReportError::Malformed("a side band of no known number")),
-                Packet::Flush => Err(ReportError::Malformed("it ends before it is complete")),
-            };
+                Packet::Data(_) => return Err(ReportError::Malformed("a side band of no known number")),
+                Packet::Flush => return Err(ReportError::Malformed("it ends before it is complete")),
+            }
         }
-        self.inner = Some(inner);
-        report
+        Ok(None)
     }
 
     fn lines(&mut self, packets: &mut Packets) -> Result<Option<Report>, ReportError> {
@@ -223,6 +229,8 @@ mod tests {
     fn branch(lines: &[&str]) -> BranchReport {
         let plain = plain(lines);
         let report = read(&plain, false).unwrap().unwrap();
+        // What comes behind a report, whatever it is, does not change it.
+        assert_eq!(read(&[&plain[..], b"zzzz"].concat(), false).unwrap().unwrap(), report);
         // The side band cuts the report's packets where it likes.
         let (head, tail) = plain.split_at(plain.len() / 2);
         let banded = [
