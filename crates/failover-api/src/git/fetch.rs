@@ -91,7 +91,7 @@ fn abnormal() -> RemoteError {
 
 /// Why a fetch failed, before the words of the program at the other end are known.
 struct FetchFailure {
-    /// The local copy is at fault.
+    /// The local copy cannot be written.
     local: bool,
     detail: String,
 }
@@ -148,21 +148,9 @@ fn chain(error: &gix::Error) -> String {
     text
 }
 
-/// Whether the files of the local copy are at fault.
+/// Whether the local copy cannot be written.
 fn is_local(error: &gix::Error) -> bool {
     let text = chain(error);
-    let words = [
-        "No space left",
-        "Failed to write the received pack",
-        "Permission denied (os",
-        "Read-only file system",
-        "shallow",
-        "lock",
-        "reference",
-        "packed-refs",
-        "index file",
-        "could not be found",
-        "objects directory",
-    ];
+    let words = ["No space left", "Disk quota exceeded", "Permission denied (os", "Read-only file system"];
     words.iter().any(|words| text.contains(words))
 }

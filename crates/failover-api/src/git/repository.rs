@@ -142,7 +142,8 @@ impl Repository {
                         Ok(tip) => return Ok(Found { mirror, tip, push_refused }),
                         Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
                     },
-                    Err(error) if error.code == Code::CacheFailed => {
+                    // Damage has too many words to be told from a remote that fails; a fresh copy tells them apart.
+                    Err(error) if matches!(error.code, Code::CacheFailed | Code::RemoteFailed) => {
                         tracing::warn!(%error, "rebuilding the local copy");
                     }
                     Err(error) => return Err(error),
