@@ -11,6 +11,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use ureq::Agent;
+use ureq::http::StatusCode;
 use ureq::tls::PrivateKey;
 
 use super::error::{RemoteError, quote};
@@ -26,7 +27,14 @@ pub(super) struct AppKey {
     installation: Installation,
     key: RsaKeyPair,
     api: String,
-    token: Mutex<Option<(String, Timestamp)>>,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: String,
+    end: Timestamp,
+    /// Not for the first time.
+    used: bool,
 }
 
 enum Installation {
@@ -68,15 +76,22 @@ impl AppKey {
     pub(super) fn authorization(&self, agent: &Agent, limit: Duration) -> Result<String, RemoteError> {
         let now = clock::now();
         let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = match known.as_ref().filter(|(_, end)| now + MARGIN < *end) {
-            Some((token, _)) => token.clone(),
+        let token = match known.take().filter(|token| now + MARGIN < token.end) {
+            Some(token) => known.insert(Token { used: true, ..token }),
             None => {
-                let (token, end) = self.new_token(agent, now, limit)?;
-                *known = Some((token.clone(), end));
-                token
+                let (text, end) = self.new_token(agent, now, limit)?;
+                known.insert(Token { text, end, used: false })
             }
         };
-        Ok(basic("x-access-token", &token))
+        Ok(basic("x-access-token", &token.text))
+    }
+
+    /// The host does not take what [`Self::authorization`] gave: a token can be revoked before its end. Answers whether
+    /// there is hope that the next one is taken.
+    pub(super) fn forget(&self, authorization: &str) -> bool {
+        let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = known.take_if(|token| basic("x-access-token", &token.text) == authorization);
+        refused.is_some_and(|token| token.used)
     }
 
     fn new_token(
@@ -153,11 +168,14 @@ impl AppKey {
         } else {
             let message = serde_json::from_str::<Value>(&text).ok();
             let message = message.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default();
-            Err(unusable(format!(
-                "the GitHub API answered {} to the app: {}",
-                answer.status(),
-                quote(message)
-            )))
+            let status = answer.status();
+            let code = if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                Code::RemoteFailed
+            } else {
+                Code::CredentialsRejected
+            };
+            let detail = format!("the GitHub API answered {status} to the app: {}", quote(message));
+            Err(RemoteError::new(code, detail))
         }
     }
 }

@@ -34,6 +34,20 @@ struct Current {
     identity: Identity,
 }
 
+impl Current {
+    /// The header that proves who asks. Blocks where it must be asked for first.
+    fn authorization(&self, request: &Request<'_>) -> Result<Option<String>, RemoteError> {
+        match &self.identity {
+            Identity::Nobody => Ok(None),
+            Identity::Authorization(header) => Ok(Some(header.clone())),
+            Identity::App(app) => {
+                let left = request.deadline.saturating_duration_since(Instant::now());
+                app.authorization(&self.agent, left).map(Some)
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for Current {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Current")
@@ -72,19 +86,32 @@ impl HttpClient {
     /// Why there is no answer of use.
     pub(super) fn ask(&self, request: &Request<'_>) -> Result<Response<Body>, NoAnswer> {
         let nothing_done = |error| NoAnswer { error, nothing_done: true };
+        let current = self.current().map_err(nothing_done)?;
+        loop {
+            let authorization = current.authorization(request).map_err(nothing_done)?;
+            let response = Self::ask_as(&current, authorization.as_deref(), request)?;
+            match (response.status(), &current.identity, authorization) {
+                (StatusCode::OK, ..) => return Ok(response),
+                (StatusCode::UNAUTHORIZED, Identity::App(app), Some(refused)) if app.forget(&refused) => {}
+                _ => return Err(refused(response)),
+            }
+        }
+    }
+
+    /// Asks once, and gives the answer whatever its status.
+    fn ask_as(
+        current: &Current,
+        authorization: Option<&str>,
+        request: &Request<'_>,
+    ) -> Result<Response<Body>, NoAnswer> {
+        let nothing_done = |error| NoAnswer { error, nothing_done: true };
         let left = request.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(nothing_done(too_late()));
         }
-        let current = self.current().map_err(nothing_done)?;
-        let authorization = match &current.identity {
-            Identity::Nobody => None,
-            Identity::Authorization(header) => Some(header.clone()),
-            Identity::App(app) => Some(app.authorization(&current.agent, left).map_err(nothing_done)?),
-        };
         let mut headers: Vec<(&str, &str)> =
             request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        headers.extend(authorization.map(|value| ("authorization", value)));
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let asked = headers
             .iter()
@@ -101,11 +128,7 @@ impl HttpClient {
             Some(body) => run(&current.agent, asked.body(body).map_err(malformed)?, left, request.body_limit),
             None => run(&current.agent, asked.body(()).map_err(malformed)?, left, request.body_limit),
         };
-        match answered {
-            Ok(response) if response.status() == StatusCode::OK => Ok(response),
-            Ok(response) => Err(refused(response)),
-            Err(error) => Err(no_answer(&error)),
-        }
+        answered.map_err(|error| no_answer(&error))
     }
 
     /// The connections and identity of the Secret as it is now.

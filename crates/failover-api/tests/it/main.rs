@@ -39,6 +39,7 @@ mod cli;
 mod config;
 mod demo;
 mod doubt;
+mod github_app;
 mod hosts;
 mod https;
 mod http;

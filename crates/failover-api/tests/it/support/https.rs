@@ -157,6 +157,12 @@ impl HttpsServer {
         self.handle_with(&self.file("sick"));
     }
 
+    /// Answers with this CGI program, which finds itself in the server's folder as its home.
+    pub(crate) fn handle_with_script(&self, script: &str) {
+        install_script(&self.file("script"), script);
+        self.handle_with(&self.file("script"));
+    }
+
     /// Ends [`Self::fall_sick`].
     pub(crate) fn recover(&self) {
         self.handle_with(&git_http_backend());
