@@ -44,6 +44,7 @@ mod github_app;
 mod hosts;
 mod https;
 mod http;
+mod large;
 mod moves;
 mod odd_hosts;
 mod signing;
