@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use failover_core::history::CommitRecord;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath};
 use gix::ObjectId;
-use gix::objs::tree::EntryMode;
-use gix::objs::{Kind, TreeRefIter};
+use gix::objs::Kind;
 use jiff::Timestamp;
 
 use super::commit::{NewCommit, NewObjects};
+use super::manifests::manifest_changes;
 use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
 use super::signing::{Signer, SigningError};
 use super::tree_edit::replace_files;
@@ -125,44 +125,7 @@ impl Mirror {
     ) -> Result<Vec<(RepoPath, Option<BlobId>)>, MirrorError> {
         let repository = self.repository.to_thread_local();
         let tree = |commit: &CommitId| commit_tree(&repository, object_id(commit.as_str())?);
-        let mut changes = Vec::new();
-        let mut pending = vec![(String::new(), old.map(tree).transpose()?, Some(tree(new)?))];
-        while let Some((folder, old, new)) = pending.pop() {
-            if old == new {
-                continue;
-            }
-            let (old, new) = (Folder::read(&repository, old)?, Folder::read(&repository, new)?);
-            let (old, new) = (old.entries(&repository)?, new.entries(&repository)?);
-            let gone = old.keys().filter(|name| !new.contains_key(*name));
-            for name in new.keys().chain(gone) {
-                let (before, after) = (old.get(name), new.get(name));
-                // A name that is not UTF-8 cannot be configured and is left alone.
-                let Ok(name) = std::str::from_utf8(name) else { continue };
-                if before == after {
-                    continue;
-                }
-                let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                let tree =
-                    |entry: Option<&Entry>| entry.filter(|entry| entry.mode.is_tree()).map(|entry| entry.id);
-                let (tree_before, tree_after) = (tree(before), tree(after));
-                if tree_before != tree_after && may_hold(&path, root) {
-                    pending.push((path.clone(), tree_before, tree_after));
-                }
-                if is_manifest(name) && root.is_none_or(|root| is_below(&path, root)) {
-                    let blob = |entry: Option<&Entry>| {
-                        let blob = entry.filter(|entry| entry.mode.is_blob())?;
-                        BlobId::new(blob.id.to_string()).ok()
-                    };
-                    let (blob_before, blob_after) = (blob(before), blob(after));
-                    if blob_before != blob_after
-                        && let Ok(path) = RepoPath::new(path)
-                    {
-                        changes.push((path, blob_after));
-                    }
-                }
-            }
-        }
-        Ok(changes)
+        manifest_changes(&repository, old.map(tree).transpose()?, tree(new)?, root)
     }
 
     /// The content of a file.
@@ -292,46 +255,6 @@ impl Mirror {
     }
 }
 
-/// A raw tree; nothing where there is no folder.
-struct Folder(Vec<u8>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    mode: EntryMode,
-    id: ObjectId,
-}
-
-impl Folder {
-    fn read(repository: &gix::Repository, tree: Option<ObjectId>) -> Result<Self, MirrorError> {
-        tree.map_or(Ok(Self(Vec::new())), |tree| read_object(repository, tree, Kind::Tree).map(Self))
-    }
-
-    fn entries(&self, repository: &gix::Repository) -> Result<BTreeMap<&[u8], Entry>, MirrorError> {
-        let entries = TreeRefIter::from_bytes(&self.0, repository.object_hash());
-        let entries = entries.map(|entry| {
-            let entry = entry.map_err(damaged)?;
-            let name: &[u8] = entry.filename;
-            Ok((name, Entry { mode: entry.mode, id: entry.oid.to_owned() }))
-        });
-        entries.collect()
-    }
-}
-
-/// Whether the folder `path` can hold files below `root`, or lies below it.
-fn may_hold(path: &str, root: Option<&RepoPath>) -> bool {
-    root.is_none_or(|root| {
-        path == root.as_str() || is_below(path, root) || root.as_str().starts_with(&format!("{path}/"))
-    })
-}
-
-fn is_below(path: &str, root: &RepoPath) -> bool {
-    path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn is_manifest(name: &str) -> bool {
-    name == "Kustomization" || [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
-}
-
 fn commit_id(id: ObjectId) -> Result<CommitId, MirrorError> {
     CommitId::new(id.to_string()).map_err(damaged)
 }
@@ -401,5 +324,102 @@ fn person(line: &[u8]) -> (String, i64) {
     match (name, seconds) {
         (Some(name), Some(seconds)) => (name.to_owned(), seconds),
         _ => (text.into_owned(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Two commits between which things become other things.
+    const HISTORY: &str = "commit refs/heads/main
+mark :1
+committer a <a> 1 +0000
+data 0
+M 100644 inline kept/same.yaml
+data 1
+1
+M 100644 inline kept/other.yaml
+data 1
+1
+M 100644 inline kept/mode.yaml
+data 1
+1
+M 100644 inline gone/a/b.yaml
+data 1
+1
+M 100644 inline gone.yaml
+data 1
+1
+M 120000 inline link.yaml
+data 1
+1
+M 100644 inline file.yaml
+data 1
+1
+M 100644 inline folder.yaml/in.yaml
+data 1
+1
+M 100644 inline notes.txt
+data 1
+1
+commit refs/heads/main
+committer a <a> 2 +0000
+data 0
+M 100644 inline kept/other.yaml
+data 1
+2
+M 100755 inline kept/mode.yaml
+data 1
+1
+D gone
+D gone.yaml
+M 100644 inline link.yaml
+data 1
+1
+M 100644 inline new/a/b.json
+data 1
+1
+D file.yaml
+M 100644 inline file.yaml/in.yaml
+data 1
+1
+D folder.yaml
+M 100644 inline folder.yaml
+data 1
+1
+M 100644 inline notes.txt
+data 1
+2
+";
+
+    #[test]
+    fn changes_lead_from_one_commits_files_to_the_others() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mirror = Mirror::init(folder.path(), gix::hash::Kind::Sha1).unwrap();
+        let mut import = Command::new("git");
+        import.arg("--git-dir").arg(folder.path()).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
+        let mut child = import.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(HISTORY.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        let new = mirror.tip(&BranchName::new("main").unwrap()).unwrap();
+        let old = mirror.commits(&new, &[]).unwrap()[1].id.clone();
+        for root in [None, Some(RepoPath::new("kept").unwrap()), Some(RepoPath::new("gone/a").unwrap())] {
+            let changes = |old, new| mirror.manifest_changes(old, new, root.as_ref()).unwrap();
+            let files = |commit| changes(None, commit).into_iter().collect::<BTreeMap<_, _>>();
+            for (from, to) in [(&old, &new), (&new, &old), (&new, &new)] {
+                let mut there = files(from);
+                for (path, blob) in changes(Some(from), to) {
+                    assert_ne!(there.get(&path), Some(&blob), "{path} is no change");
+                    there.insert(path, blob);
+                }
+                there.retain(|_, blob| blob.is_some());
+                assert_eq!(there, files(to));
+            }
+        }
+        assert_eq!(mirror.manifest_changes(None, &new, None).unwrap().len(), 7);
     }
 }
