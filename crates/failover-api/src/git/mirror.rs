@@ -99,8 +99,8 @@ impl Mirror {
         commit_id(id)
     }
 
-    /// Moves the local branch to `commit`, which the remote accepted.
-    fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
+    /// Moves the local branch to `commit`, which the remote accepted and which was taken in.
+    pub(super) fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
         let id = object_id(commit.as_str())?;
         let any = gix::refs::transaction::PreviousValue::Any;
@@ -226,13 +226,16 @@ impl Mirror {
         Ok(new.into_commit(id, base.clone())?)
     }
 
-    /// Takes in a commit that the remote accepted, and moves the local branch to it.
-    pub(super) fn store(&self, branch: &BranchName, commit: &NewCommit) -> Result<(), MirrorError> {
+    /// Takes in the objects of a commit. No branch leads to them yet.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn take_in(&self, commit: &NewCommit) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
         for (kind, data) in commit.objects() {
             write_object(&repository, kind, data)?;
         }
-        self.set_tip(branch, commit.id())
+        Ok(())
     }
 
     /// The repository, for a fetch.
