@@ -11,13 +11,15 @@ use jiff::Timestamp;
 
 use super::commit::{NewCommit, NewObjects};
 use super::manifests::manifest_changes;
-use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
+use super::objects::{MirrorError, damaged, object_id, read_object, write_object, write_pack};
 use super::signing::{Signer, SigningError};
 use super::tree_edit::replace_files;
 
 /// How many commits back the mirror reaches, and with it history, idempotency keys and "already done by".
 pub(super) const DEPTH: usize = 250;
 
+/// More objects than these are kept in one pack: each file costs more than what is in it.
+const MANY_OBJECTS: usize = 32;
 const MANY_LOOSE_OBJECTS: usize = 2000;
 /// Each fetch that brings something makes two files.
 const MANY_PACK_FILES: usize = 200;
@@ -232,6 +234,9 @@ impl Mirror {
     /// They could not be written.
     pub fn take_in(&self, commit: &NewCommit) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
+        if commit.objects().count() > MANY_OBJECTS {
+            return write_pack(&repository, commit.pack());
+        }
         for (kind, data) in commit.objects() {
             write_object(&repository, kind, data)?;
         }
@@ -424,5 +429,28 @@ data 1
             }
         }
         assert_eq!(mirror.manifest_changes(None, &new, None).unwrap().len(), 7);
+    }
+
+    #[test]
+    fn what_is_taken_in_is_there_whether_little_or_much() {
+        for count in [1, MANY_OBJECTS + 1] {
+            let folder = tempfile::TempDir::new().unwrap();
+            let mirror = Mirror::init(folder.path(), gix::hash::Kind::Sha256).unwrap();
+            let mut new = NewObjects::new(gix::hash::Kind::Sha256);
+            let texts = (0..count).map(|number| format!("text {number}").into_bytes());
+            let blobs: Vec<_> =
+                texts.map(|text| (new.add(Kind::Blob, text.clone()).unwrap(), text)).collect();
+            let id = commit_id(blobs[0].0).unwrap();
+            let commit = new.into_commit(id.clone(), id).unwrap();
+            // The same commit is pushed, and taken in, again when an answer was lost.
+            for _ in 0..2 {
+                mirror.take_in(&commit).unwrap();
+                for (id, text) in &blobs {
+                    assert_eq!(mirror.blob(&BlobId::new(id.to_string()).unwrap()).unwrap(), *text);
+                }
+            }
+            let packs = std::fs::read_dir(folder.path().join("objects/pack")).unwrap().count();
+            assert_eq!(packs, if count > MANY_OBJECTS { 2 } else { 0 });
+        }
     }
 }
