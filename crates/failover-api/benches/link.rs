@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[path = "../tests/it/support/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -33,6 +33,8 @@ mod batch;
 #[path = "link/large.rs"]
 mod large;
 
+use samples::Target;
+
 pub(crate) const WARM_UP_ROUNDS: usize = 2;
 pub(crate) const ROUNDS: usize = 15;
 
@@ -44,16 +46,22 @@ fn main() {
         println!("run with: cargo bench -p failover-api --bench link");
         return;
     }
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut targets = Vec::new();
-    let small = small::run(&mut targets);
-    let batch = batch::run(&mut targets);
-    let large = large::run(&mut targets);
+    let mut found = serde_json::Map::new();
+    for (name, run) in
+        [("small", small::run as fn(&mut Vec<Target>) -> Value), ("batch", batch::run), ("large", large::run)]
+    {
+        if parts.is_empty() || parts.iter().any(|part| part == name) {
+            found.insert(name.to_owned(), run(&mut targets));
+        }
+    }
     println!();
     for target in &targets {
         println!("{}", target.line());
     }
-    let targets: Vec<Value> = targets.iter().map(samples::Target::json).collect();
-    println!("{}", json!({ "small": small, "batch": batch, "large": large, "targets": targets }));
+    found.insert("targets".to_owned(), targets.iter().map(Target::json).collect());
+    println!("{}", Value::Object(found));
 }
 
 fn print_memory(when: &str, processes: &[(String, u64)]) {

@@ -158,7 +158,7 @@ pub(crate) fn run(targets: &mut Vec<Target>) -> Value {
         (scene, line)
     };
     // All lines first: each is pinned in the file that is watched by those that use it.
-    let scenes: Vec<_> = AT_ONCE.iter().map(|_| (scene(), scene())).collect();
+    let scenes = AT_ONCE.map(|_| (scene(), scene()));
     let mut rows = Vec::new();
     for (count, ((ours, line), (floor, floor_line))) in AT_ONCE.into_iter().zip(scenes) {
         let batch = Batch::new(&names[..count], ours, line, &sshd, &runtime, &log);

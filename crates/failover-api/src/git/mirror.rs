@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use failover_core::history::CommitRecord;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath};
 use gix::ObjectId;
-use gix::objs::tree::EntryMode;
-use gix::objs::{Kind, TreeRefIter};
+use gix::objs::Kind;
 use jiff::Timestamp;
 
 use super::commit::{NewCommit, NewObjects};
-use super::objects::{MirrorError, damaged, object_id, read_object, write_object};
+use super::manifests::manifest_changes;
+use super::objects::{MirrorError, damaged, object_id, read_object, write_object, write_pack};
 use super::signing::{Signer, SigningError};
 use super::tree_edit::replace_files;
 
 /// How many commits back the mirror reaches, and with it history, idempotency keys and "already done by".
 pub(super) const DEPTH: usize = 250;
 
+/// More objects than these are kept in one pack: each file costs more than what is in it.
+const MANY_OBJECTS: usize = 32;
 const MANY_LOOSE_OBJECTS: usize = 2000;
 /// Each fetch that brings something makes two files.
 const MANY_PACK_FILES: usize = 200;
@@ -99,8 +101,8 @@ impl Mirror {
         commit_id(id)
     }
 
-    /// Moves the local branch to `commit`, which the remote accepted.
-    fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
+    /// Moves the local branch to `commit`, which the remote accepted and which was taken in.
+    pub(super) fn set_tip(&self, branch: &BranchName, commit: &CommitId) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
         let id = object_id(commit.as_str())?;
         let any = gix::refs::transaction::PreviousValue::Any;
@@ -125,44 +127,7 @@ impl Mirror {
     ) -> Result<Vec<(RepoPath, Option<BlobId>)>, MirrorError> {
         let repository = self.repository.to_thread_local();
         let tree = |commit: &CommitId| commit_tree(&repository, object_id(commit.as_str())?);
-        let mut changes = Vec::new();
-        let mut pending = vec![(String::new(), old.map(tree).transpose()?, Some(tree(new)?))];
-        while let Some((folder, old, new)) = pending.pop() {
-            if old == new {
-                continue;
-            }
-            let (old, new) = (Folder::read(&repository, old)?, Folder::read(&repository, new)?);
-            let (old, new) = (old.entries(&repository)?, new.entries(&repository)?);
-            let gone = old.keys().filter(|name| !new.contains_key(*name));
-            for name in new.keys().chain(gone) {
-                let (before, after) = (old.get(name), new.get(name));
-                // A name that is not UTF-8 cannot be configured and is left alone.
-                let Ok(name) = std::str::from_utf8(name) else { continue };
-                if before == after {
-                    continue;
-                }
-                let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                let tree =
-                    |entry: Option<&Entry>| entry.filter(|entry| entry.mode.is_tree()).map(|entry| entry.id);
-                let (tree_before, tree_after) = (tree(before), tree(after));
-                if tree_before != tree_after && may_hold(&path, root) {
-                    pending.push((path.clone(), tree_before, tree_after));
-                }
-                if is_manifest(name) && root.is_none_or(|root| is_below(&path, root)) {
-                    let blob = |entry: Option<&Entry>| {
-                        let blob = entry.filter(|entry| entry.mode.is_blob())?;
-                        BlobId::new(blob.id.to_string()).ok()
-                    };
-                    let (blob_before, blob_after) = (blob(before), blob(after));
-                    if blob_before != blob_after
-                        && let Ok(path) = RepoPath::new(path)
-                    {
-                        changes.push((path, blob_after));
-                    }
-                }
-            }
-        }
-        Ok(changes)
+        manifest_changes(&repository, old.map(tree).transpose()?, tree(new)?, root)
     }
 
     /// The content of a file.
@@ -263,13 +228,19 @@ impl Mirror {
         Ok(new.into_commit(id, base.clone())?)
     }
 
-    /// Takes in a commit that the remote accepted, and moves the local branch to it.
-    pub(super) fn store(&self, branch: &BranchName, commit: &NewCommit) -> Result<(), MirrorError> {
+    /// Takes in the objects of a commit. No branch leads to them yet.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn take_in(&self, commit: &NewCommit) -> Result<(), MirrorError> {
         let repository = self.repository.to_thread_local();
+        if commit.objects().count() > MANY_OBJECTS {
+            return write_pack(&repository, commit.pack());
+        }
         for (kind, data) in commit.objects() {
             write_object(&repository, kind, data)?;
         }
-        self.set_tip(branch, commit.id())
+        Ok(())
     }
 
     /// The repository, for a fetch.
@@ -290,46 +261,6 @@ impl Mirror {
         let fan_out = folders.filter(|entry| entry.file_name().len() == 2);
         fan_out.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten()).take(enough).count()
     }
-}
-
-/// A raw tree; nothing where there is no folder.
-struct Folder(Vec<u8>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    mode: EntryMode,
-    id: ObjectId,
-}
-
-impl Folder {
-    fn read(repository: &gix::Repository, tree: Option<ObjectId>) -> Result<Self, MirrorError> {
-        tree.map_or(Ok(Self(Vec::new())), |tree| read_object(repository, tree, Kind::Tree).map(Self))
-    }
-
-    fn entries(&self, repository: &gix::Repository) -> Result<BTreeMap<&[u8], Entry>, MirrorError> {
-        let entries = TreeRefIter::from_bytes(&self.0, repository.object_hash());
-        let entries = entries.map(|entry| {
-            let entry = entry.map_err(damaged)?;
-            let name: &[u8] = entry.filename;
-            Ok((name, Entry { mode: entry.mode, id: entry.oid.to_owned() }))
-        });
-        entries.collect()
-    }
-}
-
-/// Whether the folder `path` can hold files below `root`, or lies below it.
-fn may_hold(path: &str, root: Option<&RepoPath>) -> bool {
-    root.is_none_or(|root| {
-        path == root.as_str() || is_below(path, root) || root.as_str().starts_with(&format!("{path}/"))
-    })
-}
-
-fn is_below(path: &str, root: &RepoPath) -> bool {
-    path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn is_manifest(name: &str) -> bool {
-    name == "Kustomization" || [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn commit_id(id: ObjectId) -> Result<CommitId, MirrorError> {
@@ -401,5 +332,125 @@ fn person(line: &[u8]) -> (String, i64) {
     match (name, seconds) {
         (Some(name), Some(seconds)) => (name.to_owned(), seconds),
         _ => (text.into_owned(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Two commits between which things become other things.
+    const HISTORY: &str = "commit refs/heads/main
+mark :1
+committer a <a> 1 +0000
+data 0
+M 100644 inline kept/same.yaml
+data 1
+1
+M 100644 inline kept/other.yaml
+data 1
+1
+M 100644 inline kept/mode.yaml
+data 1
+1
+M 100644 inline gone/a/b.yaml
+data 1
+1
+M 100644 inline gone.yaml
+data 1
+1
+M 120000 inline link.yaml
+data 1
+1
+M 100644 inline file.yaml
+data 1
+1
+M 100644 inline folder.yaml/in.yaml
+data 1
+1
+M 100644 inline notes.txt
+data 1
+1
+commit refs/heads/main
+committer a <a> 2 +0000
+data 0
+M 100644 inline kept/other.yaml
+data 1
+2
+M 100755 inline kept/mode.yaml
+data 1
+1
+D gone
+D gone.yaml
+M 100644 inline link.yaml
+data 1
+1
+M 100644 inline new/a/b.json
+data 1
+1
+D file.yaml
+M 100644 inline file.yaml/in.yaml
+data 1
+1
+D folder.yaml
+M 100644 inline folder.yaml
+data 1
+1
+M 100644 inline notes.txt
+data 1
+2
+";
+
+    #[test]
+    fn changes_lead_from_one_commits_files_to_the_others() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mirror = Mirror::init(folder.path(), gix::hash::Kind::Sha1).unwrap();
+        let mut import = Command::new("git");
+        import.arg("--git-dir").arg(folder.path()).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
+        let mut child = import.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(HISTORY.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        let new = mirror.tip(&BranchName::new("main").unwrap()).unwrap();
+        let old = mirror.commits(&new, &[]).unwrap()[1].id.clone();
+        for root in [None, Some(RepoPath::new("kept").unwrap()), Some(RepoPath::new("gone/a").unwrap())] {
+            let changes = |old, new| mirror.manifest_changes(old, new, root.as_ref()).unwrap();
+            let files = |commit| changes(None, commit).into_iter().collect::<BTreeMap<_, _>>();
+            for (from, to) in [(&old, &new), (&new, &old), (&new, &new)] {
+                let mut there = files(from);
+                for (path, blob) in changes(Some(from), to) {
+                    assert_ne!(there.get(&path), Some(&blob), "{path} is no change");
+                    there.insert(path, blob);
+                }
+                there.retain(|_, blob| blob.is_some());
+                assert_eq!(there, files(to));
+            }
+        }
+        assert_eq!(mirror.manifest_changes(None, &new, None).unwrap().len(), 7);
+    }
+
+    #[test]
+    fn what_is_taken_in_is_there_whether_little_or_much() {
+        for count in [1, MANY_OBJECTS + 1] {
+            let folder = tempfile::TempDir::new().unwrap();
+            let mirror = Mirror::init(folder.path(), gix::hash::Kind::Sha256).unwrap();
+            let mut new = NewObjects::new(gix::hash::Kind::Sha256);
+            let texts = (0..count).map(|number| format!("text {number}").into_bytes());
+            let blobs: Vec<_> =
+                texts.map(|text| (new.add(Kind::Blob, text.clone()).unwrap(), text)).collect();
+            let id = commit_id(blobs[0].0).unwrap();
+            let commit = new.into_commit(id.clone(), id).unwrap();
+            // The same commit is pushed, and taken in, again when an answer was lost.
+            for _ in 0..2 {
+                mirror.take_in(&commit).unwrap();
+                for (id, text) in &blobs {
+                    assert_eq!(mirror.blob(&BlobId::new(id.to_string()).unwrap()).unwrap(), *text);
+                }
+            }
+            let packs = std::fs::read_dir(folder.path().join("objects/pack")).unwrap().count();
+            assert_eq!(packs, if count > MANY_OBJECTS { 2 } else { 0 });
+        }
     }
 }

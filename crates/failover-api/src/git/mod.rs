@@ -15,6 +15,7 @@ mod objects;
 mod commit;
 mod signing;
 mod tree_edit;
+mod manifests;
 mod cache;
 mod mirror;
 mod fetch;

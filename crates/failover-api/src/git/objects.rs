@@ -1,7 +1,11 @@
 //! Single objects of the local copy, checked when they are read.
 
+use std::sync::atomic::AtomicBool;
+
 use gix::ObjectId;
 use gix::objs::Kind;
+use gix::odb::pack::Bundle;
+use gix::odb::pack::bundle::write::Options;
 
 /// The local copy cannot be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,4 +52,21 @@ pub(super) fn write_object(
 ) -> Result<ObjectId, MirrorError> {
     use gix::objs::Write as _;
     repository.objects.write_buf(kind, data).map_err(|error| MirrorError::Write(error.to_string()))
+}
+
+/// Keeps a whole pack as it is.
+pub(super) fn write_pack(repository: &gix::Repository, mut pack: &[u8]) -> Result<(), MirrorError> {
+    let failed = |error: &dyn std::fmt::Display| MirrorError::Write(error.to_string());
+    let written = Bundle::write_to_directory(
+        &mut pack,
+        Some(&repository.objects.store_ref().path().join("pack")),
+        &mut gix::progress::Discard,
+        &AtomicBool::new(false),
+        None::<gix::OdbHandle>,
+        repository.object_hash(),
+        Options { thread_limit: Some(1), ..Options::default() },
+    );
+    let written = written.map_err(|error| failed(&error))?;
+    // It says that the pack must not be collected, and nobody collects here.
+    written.keep_path.map_or(Ok(()), std::fs::remove_file).map_err(|error| failed(&error))
 }

@@ -180,8 +180,8 @@ impl Repository {
         Ok((mirror, tip))
     }
 
-    /// Pushes `commit` if the branch is at its parent, and on success takes it into the mirror.
-    pub async fn push(&self, mirror: &Mirror, commit: &NewCommit, deadline: Instant) -> PushOutcome {
+    /// Pushes `commit` if the branch is at its parent.
+    pub async fn push(&self, commit: &NewCommit, deadline: Instant) -> PushOutcome {
         let Some(branch) = self.branch() else {
             return RemoteError::new(Code::ViewMissing, "the branch is not known yet").into();
         };
@@ -190,17 +190,18 @@ impl Repository {
         }
         let deadline = deadline.min(Instant::now() + PUSH_LIMIT);
         let outcome = self.remote.push(&branch, commit, deadline).await;
-        match &outcome {
-            PushOutcome::Accepted => {
-                if let Err(error) = mirror.store(&branch, commit) {
-                    // The next fetch brings the commit back.
-                    tracing::warn!(%error, "the local branch did not follow the push");
-                }
-            }
-            PushOutcome::Refused(error) | PushOutcome::Failed(error) => self.heed(error),
-            PushOutcome::LostRace | PushOutcome::Unknown(_) => {}
+        if let PushOutcome::Refused(error) | PushOutcome::Failed(error) = &outcome {
+            self.heed(error);
         }
         outcome
+    }
+
+    /// Moves the mirror's branch to `commit`, which the remote took and which the mirror has taken in.
+    ///
+    /// # Errors
+    /// The mirror could not be written; the next fetch brings the commit again.
+    pub fn follow(&self, mirror: &Mirror, commit: &NewCommit) -> Result<(), MirrorError> {
+        self.branch().map_or(Ok(()), |branch| mirror.set_tip(&branch, commit.id()))
     }
 
     /// Returns when the way for the next push should be opened again.

@@ -199,8 +199,9 @@ impl<'p> Attempt<'p> {
         };
         let pushed = Instant::now();
         let operation = &self.intent.operation;
-        match self.pipeline.push_once(mirror, &commit, operation, self.deadline).await {
-            PushOutcome::Accepted => Ok(self.accepted(plan, &commit, pushed).await),
+        let (outcome, view) = self.pipeline.push_once(mirror, &commit, operation, self.deadline).await;
+        match outcome {
+            PushOutcome::Accepted => Ok(self.accepted(plan, &commit, pushed, view).await),
             PushOutcome::LostRace => Ok(Next::PlanAgain),
             PushOutcome::Failed(error) if error.code.is_transient() && error.retry_after.is_none() => {
                 Ok(Next::Failed(base, MoveError::Remote(error)))
@@ -213,9 +214,15 @@ impl<'p> Attempt<'p> {
         }
     }
 
-    async fn accepted(&self, plan: Box<Plan>, commit: &NewCommit, pushed: Instant) -> Next {
+    async fn accepted(
+        &self,
+        plan: Box<Plan>,
+        commit: &NewCommit,
+        pushed: Instant,
+        ahead: Option<View>,
+    ) -> Next {
         let committed = Committed::accepted(commit.id().clone(), self.intent.operation.clone());
-        let view = self.pipeline.follow_push(self.lock, commit.id(), pushed).await;
+        let view = self.pipeline.follow_push(self.lock, commit.id(), pushed, ahead).await;
         Next::Done(Moved::Changed { committed, plan: Some(plan), event: None, view })
     }
 
@@ -227,7 +234,9 @@ impl<'p> Attempt<'p> {
                     let Decision::Answer(moved) = landed(&event, &view)? else { break };
                     return Ok(Next::Done(moved.with_plan(plan)));
                 }
-                Settled::Accepted(pushed) => return Ok(self.accepted(plan, &doubt.commit, pushed).await),
+                Settled::Accepted(pushed) => {
+                    return Ok(self.accepted(plan, &doubt.commit, pushed, None).await);
+                }
                 Settled::Dead => return Ok(Next::PlanAgain),
                 Settled::InDoubt => {}
             }

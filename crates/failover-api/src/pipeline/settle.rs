@@ -47,7 +47,7 @@ impl Pipeline {
             return Settled::Dead;
         }
         let pushed = Instant::now();
-        match self.push_once(&mirror, &doubt.commit, &doubt.operation, deadline).await {
+        match self.push_once(&mirror, &doubt.commit, &doubt.operation, deadline).await.0 {
             PushOutcome::Accepted => Settled::Accepted(pushed),
             // No other answer to this push says what became of the first one.
             outcome @ (PushOutcome::LostRace
@@ -116,7 +116,7 @@ impl Pipeline {
             Settled::InDoubt => return false,
             Settled::Found(..) => "landed",
             Settled::Accepted(pushed) => {
-                self.follow_push(lock, commit, pushed).await;
+                self.follow_push(lock, commit, pushed, None).await;
                 "landed"
             }
             Settled::Dead => "never-landed",

@@ -18,7 +18,7 @@ use super::doubt::Doubt;
 use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{
-    Author, FETCH_LIMIT, Found, Mirror, NewCommit, PushOutcome, RemoteError, Repository, Signer,
+    Author, FETCH_LIMIT, Found, Mirror, MirrorError, NewCommit, PushOutcome, RemoteError, Repository, Signer,
 };
 use crate::source::ConfigState;
 use crate::view::{self, View};
@@ -224,31 +224,72 @@ impl Pipeline {
         }
     }
 
-    /// Pushes once, and says in the log how that went.
+    /// Pushes once, and says in the log how that went. With a push that was accepted comes the view of its commit, if
+    /// it could be read.
     pub(super) async fn push_once(
         &self,
-        mirror: &Mirror,
-        commit: &NewCommit,
+        mirror: &Arc<Mirror>,
+        commit: &Arc<NewCommit>,
         operation: &OperationId,
         deadline: Instant,
-    ) -> PushOutcome {
+    ) -> (PushOutcome, Option<View>) {
         let started = Instant::now();
         tracing::info!(%operation, commit = %commit.id(), parent = %commit.parent(), "push begins");
-        let outcome = self.repository.push(mirror, commit, deadline).await;
+        let ahead = tokio::spawn(self.read_ahead(mirror, commit, started));
+        let outcome = self.repository.push(commit, deadline).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%operation, commit = %commit.id(), outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
-        outcome
+        if outcome != PushOutcome::Accepted {
+            return (outcome, None);
+        }
+        let view = match ahead.await {
+            Ok(Ok(Ok(view))) => self.repository.follow(mirror, commit).map(|()| view),
+            Ok(Ok(Err(error))) => Err(error),
+            // A computation that ended abnormally is in the log.
+            Ok(Err(_)) | Err(_) => Ok(None),
+        };
+        // The next fetch brings the commit back.
+        let view =
+            view.inspect_err(|error| tracing::warn!(%error, "the local branch did not follow the push"));
+        (outcome, view.unwrap_or_default())
     }
 
-    /// Brings the view to `commit`, which the remote took. That the view cannot follow changes nothing about that.
+    /// Takes a commit into the mirror and reads its view, while the push is under way: the answer to a push that was
+    /// accepted need not wait for that. Nobody is shown the view before.
+    fn read_ahead(
+        &self,
+        mirror: &Arc<Mirror>,
+        commit: &Arc<NewCommit>,
+        seen: Instant,
+    ) -> impl Future<Output = Result<Result<Option<View>, MirrorError>, MoveError>> + Send + 'static {
+        let (mirror, commit, reader) = (Arc::clone(mirror), Arc::clone(commit), Arc::clone(&self.reader));
+        let (config, branch) = (self.current_config(), self.repository.branch());
+        let root = self.settings.root.clone();
+        blocking(move || {
+            mirror.take_in(&commit)?;
+            let (Some(config), Some(branch)) = (config, branch) else { return Ok(None) };
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is wrong with the mirror is told when the view is read after the push.
+            Ok(reader.read(config, &mirror, branch, commit.id().clone(), root.as_ref(), seen).ok())
+        })
+    }
+
+    /// Brings the view to `commit`, which the remote took: to `ahead` if that is the view of the config in force. That
+    /// the view cannot follow changes nothing about the commit.
     pub(super) async fn follow_push(
         &self,
         _lock: &MutexGuard<'_, ()>,
         commit: &CommitId,
         pushed: Instant,
+        ahead: Option<View>,
     ) -> Option<Arc<View>> {
         // The remote answered: an earlier failure is over.
         self.failure.send_replace(None);
+        if let (Some(view), Some(config)) = (ahead, self.current_config())
+            && Arc::ptr_eq(&view.config, &config)
+        {
+            return Some(self.announce(view));
+        }
         let mirror = self.repository.mirror()?;
         let view = self.publish(&mirror, commit.clone(), pushed).await;
         view.inspect_err(|error| tracing::warn!(%error, "the view did not follow the push")).ok()
