@@ -1,9 +1,6 @@
 //! Whole objects in a pack: a few small ones gain nothing from deltas.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 use gix_hash::Kind;
 
 /// What an object is; the values are those of the pack format.
@@ -25,7 +22,7 @@ pub enum PackError {
     TooMany(usize),
     /// Compression failed.
     #[error("an object could not be compressed: {0}")]
-    Compress(std::io::Error),
+    Compress(#[from] CompressError),
     /// Hashing failed.
     #[error("the pack could not be hashed: {0}")]
     Hash(String),
@@ -42,17 +39,29 @@ pub fn pack<'a>(
     let count = u32::try_from(objects.len()).map_err(|_| PackError::TooMany(objects.len()))?;
     let mut pack = b"PACK\x00\x00\x00\x02".to_vec();
     pack.extend_from_slice(&count.to_be_bytes());
+    // One for all objects: to begin costs more than to compress a manifest.
+    let mut compress = Compress::new(Compression::fast(), true);
     for (kind, data) in objects {
         append_head(&mut pack, kind, data.len());
-        let mut encoder = ZlibEncoder::new(pack, Compression::default());
-        encoder.write_all(data).map_err(PackError::Compress)?;
-        pack = encoder.finish().map_err(PackError::Compress)?;
+        append_compressed(&mut pack, &mut compress, data)?;
     }
     let mut hasher = gix_hash::hasher(format);
     hasher.update(&pack);
     let hash = hasher.try_finalize().map_err(|error| PackError::Hash(error.to_string()))?;
     pack.extend_from_slice(hash.as_bytes());
     Ok(pack)
+}
+
+fn append_compressed(pack: &mut Vec<u8>, compress: &mut Compress, data: &[u8]) -> Result<(), PackError> {
+    compress.reset();
+    loop {
+        // Room for what is left even if it does not get smaller, and more where that is not enough.
+        let taken = usize::try_from(compress.total_in()).unwrap_or(usize::MAX).min(data.len());
+        pack.reserve(data.len() - taken + 64);
+        if compress.compress_vec(&data[taken..], pack, FlushCompress::Finish)? == Status::StreamEnd {
+            return Ok(());
+        }
+    }
 }
 
 /// Kind and size: four bits of the size in the first byte, seven in each that follows, the lowest first.
@@ -71,6 +80,25 @@ fn append_head(pack: &mut Vec<u8>, kind: ObjectKind, mut size: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_compressed_is_the_same_again() {
+        let mut noise = 1_u32;
+        let noise = std::iter::repeat_with(move || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.to_be_bytes()[0]
+        });
+        let texts = [Vec::new(), b"role: primary".repeat(10_000), noise.take(100_000).collect()];
+        let mut compress = Compress::new(Compression::fast(), true);
+        for text in &texts {
+            let mut packed = b"before".to_vec();
+            append_compressed(&mut packed, &mut compress, text).unwrap();
+            let mut again = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(&packed[6..]), &mut again)
+                .unwrap();
+            assert_eq!(&again, text);
+        }
+    }
 
     #[test]
     fn sizes_are_written_as_git_reads_them() {
