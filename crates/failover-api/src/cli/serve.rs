@@ -99,20 +99,22 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
             "http:// sends credentials and commits in the clear; use https:// unless the network is trusted"
         );
     }
+    if let Some(folder) = flags.git_secret_dir.as_ref().filter(|folder| !folder.is_dir()) {
+        tracing::warn!(folder = %folder.display(), "--git-secret-dir is not there yet");
+    }
     let secret = SecretFolder(flags.git_secret_dir);
     let settings = git::Settings { url, branch: flags.branch, ssh, secret, cache: flags.cache_dir };
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| {
         format!("--listen {} cannot be used: {error}; give another address or port", flags.listen)
     })?;
+    let signer = flags.signing_key.as_deref().map(Signer::new);
+    if let Some(error) = signer.as_ref().and_then(|signer| signer.check().err()) {
+        tracing::warn!(%error, "nothing can be committed until this is repaired");
+    }
     let server = Server {
         git: settings,
         config: flags.config,
-        pipeline: pipeline::Settings {
-            author: flags.author,
-            root: flags.root,
-            poll: flags.poll,
-            signer: flags.signing_key.as_deref().map(Signer::new),
-        },
+        pipeline: pipeline::Settings { author: flags.author, root: flags.root, poll: flags.poll, signer },
         allow_unauthenticated: flags.allow_unauthenticated_moves,
     };
     let running = server.start()?;

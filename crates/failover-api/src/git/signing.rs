@@ -41,6 +41,14 @@ impl Signer {
         Self { key: key.to_owned() }
     }
 
+    /// Whether a commit could be signed now.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn check(&self) -> Result<(), SigningError> {
+        self.sign(b"").map(drop)
+    }
+
     /// The signature on `commit`, in the lines that a commit's header holds.
     pub(super) fn sign(&self, commit: &[u8]) -> Result<String, SigningError> {
         let path = || self.key.clone();

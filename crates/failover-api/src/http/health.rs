@@ -36,6 +36,14 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
     if let Some(error) = &failure {
         problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
     }
+    if let Some(error) = state.pipeline.refusal().filter(|error| failure.as_ref() != Some(error)) {
+        let detail = format!("the last push was refused, and the next may be: {}", error.detail);
+        problems.push(json!({ "code": error.code, "detail": detail, "hint": error.hint() }));
+    }
+    if let Some(error) = state.pipeline.signing_problem() {
+        let hint = "repair the file that --signing-key names; without it nothing can be committed";
+        problems.push(json!({ "code": Code::SigningFailed, "detail": error.to_string(), "hint": hint }));
+    }
     if let Some(age) =
         view.as_ref().map(|view| view.age_seconds()).filter(|age| *age > state.pipeline.stale_seconds())
     {

@@ -19,6 +19,7 @@ use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{
     Author, FETCH_LIMIT, Found, Mirror, MirrorError, NewCommit, PushOutcome, RemoteError, Repository, Signer,
+    SigningError,
 };
 use crate::source::ConfigState;
 use crate::view::{self, View};
@@ -69,6 +70,8 @@ pub struct Pipeline {
     config: watch::Receiver<ConfigState>,
     view: watch::Sender<Option<Arc<View>>>,
     failure: watch::Sender<Option<RemoteError>>,
+    /// Why the last push was refused; `None` when it was not.
+    refusal: watch::Sender<Option<RemoteError>>,
     reader: Arc<Mutex<view::Reader>>,
     /// Held while the remote is read or written.
     writer: tokio::sync::Mutex<()>,
@@ -92,6 +95,7 @@ impl Pipeline {
             config,
             view: watch::Sender::new(None),
             failure: watch::Sender::new(None),
+            refusal: watch::Sender::new(None),
             reader: Arc::default(),
             writer: tokio::sync::Mutex::new(()),
             doubts: Mutex::default(),
@@ -119,6 +123,18 @@ impl Pipeline {
     #[must_use]
     pub fn failure(&self) -> Option<RemoteError> {
         self.failure.borrow().clone()
+    }
+
+    /// Why the last push was refused; `None` when it was not. A look cannot tell whether the next one will be.
+    #[must_use]
+    pub fn refusal(&self) -> Option<RemoteError> {
+        self.refusal.borrow().clone()
+    }
+
+    /// Why the next commit could not be signed.
+    #[must_use]
+    pub fn signing_problem(&self) -> Option<SigningError> {
+        self.settings.signer.as_ref().and_then(|signer| signer.check().err())
     }
 
     /// Who commits are made by.
@@ -239,6 +255,13 @@ impl Pipeline {
         let outcome = self.repository.push(commit, deadline).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%operation, commit = %commit.id(), outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
+        match &outcome {
+            PushOutcome::Accepted => drop(self.refusal.send_replace(None)),
+            PushOutcome::Refused(error) => drop(self.refusal.send_replace(Some(error.clone()))),
+            // The next look that goes well says that this is over.
+            PushOutcome::Failed(error) => drop(self.failure.send_replace(Some(error.clone()))),
+            PushOutcome::LostRace | PushOutcome::Unknown(_) => {}
+        }
         if outcome != PushOutcome::Accepted {
             return (outcome, None);
         }

@@ -283,6 +283,13 @@ fn a_hook_that_refuses_is_quoted_and_nothing_is_committed() {
     assert!(reply.json["detail"].as_str().unwrap().contains("no changes on a Friday"), "{}", reply.text);
     assert_eq!(scene.repository.tip(), before);
     assert_eq!(server.status("sonarr").json["active"], "primary");
+    // A look cannot tell that pushes are refused: only the push did.
+    let health = server.get("/api/health");
+    assert_eq!(health.json["status"], "degraded", "{}", health.text);
+    assert_eq!(health.json["problems"][0]["code"], "remote-refused", "{}", health.text);
+    scene.repository.install_hook("pre-receive", "#!/bin/sh\nexit 0\n");
+    server.promote("sonarr").commit();
+    assert_eq!(server.get("/api/health").json["status"], "ok");
 }
 
 #[test]

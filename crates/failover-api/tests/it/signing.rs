@@ -137,6 +137,10 @@ fn a_key_that_cannot_sign_stops_the_move_until_its_file_is_replaced() {
     let scene = Scene::new(&["sonarr"]);
     let key = keys.file("mounted");
     let server = signed_with(scene.local(), &key);
+    // Known before anybody needs it.
+    let health = server.get("/api/health");
+    assert_eq!(health.json["problems"][0]["code"], "signing-failed", "{}", health.text);
+    assert!(server.log().iter().any(|line| line.contains("nothing can be committed")));
     assert_signing_failed(&scene, &key, &server.promote("sonarr"));
     for bad in [&rsa, &encrypted, &garbage, &public, &truncated] {
         std::fs::copy(bad, keys.file("new")).unwrap();
