@@ -18,6 +18,7 @@ use super::error::{RemoteError, classify, quote, too_late};
 use super::https::Https;
 use super::mirror::{DEPTH, Mirror};
 use super::process::{Launcher, RemoteCommand};
+use super::progress::{Counted, Progress};
 use super::service::{ProtocolVersion, Service, Via};
 use super::session::reference;
 
@@ -35,8 +36,11 @@ pub(super) async fn over_command(
         RemoteError::new(Code::RemoteFailed, format!("a program's pipes cannot be used: {error}"))
     })?;
     let (repository, branch) = (mirror.repository(), branch.clone());
-    let mut work = tokio::task::spawn_blocking(move || {
-        let (reader, writer) = (std::fs::File::from(stdout), std::fs::File::from(stdin));
+    let progress = Arc::new(Progress::default());
+    let counted = Arc::clone(&progress);
+    let work = tokio::task::spawn_blocking(move || {
+        let reader = Counted { inner: std::fs::File::from(stdout), progress: Arc::clone(&counted) };
+        let writer = std::fs::File::from(stdin);
         let connection = Connection::new(
             reader,
             writer,
@@ -46,16 +50,15 @@ pub(super) async fn over_command(
             ConnectMode::Process,
             false,
         );
-        receive(&repository, connection, &branch)
+        receive(&repository, connection, &branch, &counted.over)
     });
-    match tokio::time::timeout_at(deadline, &mut work).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(failure))) => Err(failure.with_words(&rest.last_words().await)),
-        Ok(Err(_)) => Err(abnormal()),
-        Err(_) => {
-            // The reader sees the end of its pipe, and the thread ends.
+    match progress.wait(work, deadline).await {
+        Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(failure))) => Err(failure.with_words(&rest.last_words().await)),
+        Some(Err(_)) => Err(abnormal()),
+        None => {
+            // The reader sees the end of its pipe, and its thread ends; nobody waits for that.
             rest.kill();
-            let _ = work.await;
             Err(too_late())
         }
     }
@@ -69,19 +72,21 @@ pub(super) async fn over_https(
     deadline: Instant,
 ) -> Result<(), RemoteError> {
     let (https, repository, branch) = (https.clone(), mirror.repository(), branch.clone());
+    let progress = Arc::new(Progress::default());
+    let counted = Arc::clone(&progress);
     let work = tokio::task::spawn_blocking(move || {
         let failure = Arc::new(Mutex::new(None));
-        let transport = https.transport(deadline, Arc::clone(&failure))?;
-        receive(&repository, transport, &branch).map_err(|other| {
+        let transport = https.transport(deadline, Arc::clone(&failure), Arc::clone(&counted))?;
+        receive(&repository, transport, &branch, &counted.over).map_err(|other| {
             let own = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             own.unwrap_or_else(|| other.with_words(""))
         })
     });
     // Each request ends at the deadline by itself.
-    match tokio::time::timeout_at(deadline, work).await {
-        Ok(Ok(fetched)) => fetched,
-        Ok(Err(_)) => Err(abnormal()),
-        Err(_) => Err(too_late()),
+    match progress.wait(work, deadline).await {
+        Some(Ok(fetched)) => fetched,
+        Some(Err(_)) => Err(abnormal()),
+        None => Err(too_late()),
     }
 }
 
@@ -113,6 +118,7 @@ fn receive(
     repository: &gix::ThreadSafeRepository,
     transport: impl Transport,
     branch: &BranchName,
+    over: &AtomicBool,
 ) -> Result<(), FetchFailure> {
     let repository = repository.to_thread_local();
     let remote = |error: gix::Error| FetchFailure { local: is_local(&error), detail: chain(&error) };
@@ -130,7 +136,7 @@ fn receive(
     // Always with a depth: after a forced push a plain fetch into a shallow repository loads all of history.
     let depth = u32::try_from(DEPTH).ok().and_then(std::num::NonZeroU32::new);
     let shallow = depth.map_or(Shallow::NoChange, Shallow::DepthAtRemote);
-    prepared.with_shallow(shallow).receive(Discard, &AtomicBool::new(false)).map_err(remote)?;
+    prepared.with_shallow(shallow).receive(Discard, over).map_err(remote)?;
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use failover_core::code::Code;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -89,11 +91,16 @@ impl HttpClient {
         let current = self.current().map_err(nothing_done)?;
         loop {
             let authorization = current.authorization(request).map_err(nothing_done)?;
+            let shown = authorization.clone().unwrap_or_default();
             let response = Self::ask_as(&current, authorization.as_deref(), request)?;
             match (response.status(), &current.identity, authorization) {
                 (StatusCode::OK, ..) => return Ok(response),
                 (StatusCode::UNAUTHORIZED, Identity::App(app), Some(refused)) if app.forget(&refused) => {}
-                _ => return Err(refused(response)),
+                _ => {
+                    let mut refused = refused(response);
+                    strike(&mut refused.error.detail, &shown);
+                    return Err(refused);
+                }
             }
         }
     }
@@ -179,6 +186,23 @@ fn run<B: AsSendBody>(
     agent.run(limited)
 }
 
+/// Takes what the request carried out of words that a host sent back.
+fn strike(words: &mut String, authorization: &str) {
+    let token = authorization.split_once(' ').map_or("", |(_, token)| token);
+    let decoded =
+        STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let password = decoded.split_once(':').map_or("", |(_, password)| password);
+    for secret in [authorization, token, &decoded, password].into_iter().filter(|secret| !secret.is_empty()) {
+        *words = words.replace(secret, "***");
+    }
+}
+
+/// Whether a server that answers with this status has not carried out the request. Anything else may be said by
+/// something in between, which does not know.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403..=407 | 410 | 411 | 413..=415 | 417 | 421 | 422 | 426 | 428 | 429 | 431 | 451)
+}
+
 /// What an answer means that is not a success.
 fn refused(mut response: Response<Body>) -> NoAnswer {
     let status = response.status();
@@ -203,7 +227,7 @@ fn refused(mut response: Response<Body>) -> NoAnswer {
         location.filter(|_| status.is_redirection()).map(|to| format!(" It points to {}.", quote(&to)));
     let detail = format!("the Git host answered {status}.{}{words}", moved.unwrap_or_default());
     // A gateway can fail to hear of what the server behind it has done. One that says when to come back has not asked it.
-    let nothing_done = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE && says_when;
+    let nothing_done = is_refusal(status) || status == StatusCode::SERVICE_UNAVAILABLE && says_when;
     NoAnswer { error: RemoteError::new(code, detail).after(pause), nothing_done }
 }
 
@@ -271,6 +295,31 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_host_sends_back_is_struck() {
+        for echoed in ["Basic bWU6aHVudGVyMg==", "bWU6aHVudGVyMg==", "me:hunter2", "hunter2"] {
+            let mut words = format!("your header was: {echoed}!");
+            strike(&mut words, "Basic bWU6aHVudGVyMg==");
+            assert!(words.starts_with("your header was: ***") && !words.contains("hunter2"), "{words}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_says_that_nothing_was_done() {
+        for (status, certain) in [
+            (401, true),
+            (413, true),
+            (429, true),
+            (202, false),
+            (302, false),
+            (408, false),
+            (499, false),
+            (502, false),
+        ] {
+            assert_eq!(is_refusal(StatusCode::from_u16(status).unwrap()), certain, "{status}");
+        }
+    }
 
     #[test]
     fn a_pause_is_a_number_or_a_date() {

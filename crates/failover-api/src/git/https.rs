@@ -20,12 +20,16 @@ use ureq::{Body, BodyReader, http::Response};
 
 use super::error::{RemoteError, quote, too_late};
 use super::http_client::{AGENT, HttpClient, NoAnswer, Request};
+use super::progress::{Counted, Progress};
 use super::secret::SecretFolder;
 use super::service::Service;
 use super::session::{Sent, not_advertised, reference};
 
 /// How long a server may go on after its report; hooks that run behind a push end with the connection.
 const HOOKS_LIMIT: Duration = Duration::from_secs(60);
+
+/// More than this of what they say, in bytes, ends the connection.
+const MAX_HOOK_WORDS: u64 = 16 * 1024 * 1024;
 
 /// A repository's address, and what asks there.
 #[derive(Debug, Clone)]
@@ -152,7 +156,7 @@ impl Https {
         let _ = answer.send(sent);
         if reported {
             // What hooks say to people; the connection can be used again when it is read.
-            let _ = std::io::copy(&mut body, &mut std::io::sink());
+            let _ = std::io::copy(&mut body.take(MAX_HOOK_WORDS), &mut std::io::sink());
         }
     }
 
@@ -161,11 +165,12 @@ impl Https {
         &self,
         deadline: Instant,
         failure: Arc<Mutex<Option<RemoteError>>>,
+        progress: Arc<Progress>,
     ) -> Result<impl gix_transport::client::blocking_io::Transport + use<>, RemoteError> {
         let url = gix::url::parse(gix::bstr::BStr::new(self.url.as_bytes())).map_err(|error| {
             RemoteError::new(Code::RepositoryNotFound, format!("the address cannot be read: {error}"))
         })?;
-        let requests = Requests { client: Arc::clone(&self.client), deadline, failure };
+        let requests = Requests { client: Arc::clone(&self.client), deadline, failure, progress };
         Ok(http::Transport::new_http(requests, url, gix_transport::Protocol::V2, false))
     }
 }
@@ -209,6 +214,7 @@ struct Requests {
     client: Arc<HttpClient>,
     deadline: Instant,
     failure: Arc<Mutex<Option<RemoteError>>>,
+    progress: Arc<Progress>,
 }
 
 impl Requests {
@@ -242,7 +248,7 @@ impl http::Http for Requests {
         headers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> gix_error::Result<GetResponse<Reader, Reader>> {
         let answer = self.ask(url, &pairs(headers), None).map_err(gix_error::Error::from_error)?;
-        Ok(GetResponse { headers: Box::new(head(&answer)), body: Box::new(body(answer)) })
+        Ok(GetResponse { headers: Box::new(head(&answer)), body: Box::new(body(answer, &self.progress)) })
     }
 
     fn post(
@@ -254,14 +260,18 @@ impl http::Http for Requests {
     ) -> gix_error::Result<PostResponse<Reader, Reader, PostBody>> {
         let (sender, written) = mpsc::channel();
         let (client, failure) = (Arc::clone(&self.client), Arc::clone(&self.failure));
-        let requests = Requests { client, deadline: self.deadline, failure };
+        let requests =
+            Requests { client, deadline: self.deadline, failure, progress: Arc::clone(&self.progress) };
         let (url, headers) = (url.to_owned(), pairs(headers));
         // gix writes the body after this and drops it before it reads: only then there is something to ask.
         let answer = Rc::new(RefCell::new(Answer::Pending(Box::new(move || {
             let body: Vec<u8> = written.recv().unwrap_or_default();
             requests.ask(&url, &headers, Some(&body))
         }))));
-        let part = |part| Box::new(Later { answer: Rc::clone(&answer), part, reader: None }) as Reader;
+        let part = |part| {
+            let progress = Arc::clone(&self.progress);
+            Box::new(Later { answer: Rc::clone(&answer), part, reader: None, progress }) as Reader
+        };
         Ok(PostResponse {
             post_body: PostBody { bytes: Vec::new(), whole: sender },
             headers: part(Part::Head),
@@ -295,8 +305,9 @@ fn head(answer: &Response<Body>) -> Cursor<Vec<u8>> {
     Cursor::new(lines)
 }
 
-fn body(answer: Response<Body>) -> BufReader<BodyReader<'static>> {
-    BufReader::new(answer.into_body().into_with_config().limit(u64::MAX).reader())
+fn body(answer: Response<Body>, progress: &Arc<Progress>) -> BufReader<Counted<BodyReader<'static>>> {
+    let inner = answer.into_body().into_with_config().limit(u64::MAX).reader();
+    BufReader::new(Counted { inner, progress: Arc::clone(progress) })
 }
 
 /// What gix writes; whole when it is dropped.
@@ -340,6 +351,7 @@ struct Later {
     answer: Rc<RefCell<Answer>>,
     part: Part,
     reader: Option<Reader>,
+    progress: Arc<Progress>,
 }
 
 impl Later {
@@ -357,7 +369,7 @@ impl Later {
                     *answer = Answer::Here(here);
                     Box::new(lines)
                 }
-                Part::Body => Box::new(body(here)),
+                Part::Body => Box::new(body(here, &self.progress)),
             });
         }
         self.reader.as_mut().ok_or_else(|| std::io::Error::other("there is no answer"))

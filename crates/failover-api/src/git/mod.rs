@@ -9,6 +9,7 @@ mod ssh;
 mod process;
 mod session;
 mod http_client;
+mod progress;
 mod https;
 mod outcome;
 mod objects;

@@ -96,10 +96,19 @@ fn reported(report: &Report, words: &str) -> PushOutcome {
         (BranchReport::Silent, None) => {
             PushOutcome::Unknown(format!("the Git remote said nothing of the branch; {}", quote(words)))
         }
-        (BranchReport::Elsewhere(where_to), _) => PushOutcome::Refused(RemoteError::new(
-            Code::RemoteRefused,
-            format!("the Git remote did not put the commit on the branch but elsewhere: {}", quote(where_to)),
-        )),
+        (BranchReport::Elsewhere(where_to), _) if where_to.starts_with("refname ") => {
+            PushOutcome::Refused(RemoteError::new(
+                Code::RemoteRefused,
+                format!(
+                    "the Git remote did not put the commit on the branch but elsewhere: {}",
+                    quote(where_to)
+                ),
+            ))
+        }
+        // On the branch, but not as it was asked: what is there now has to be seen.
+        (BranchReport::Elsewhere(how), _) => {
+            PushOutcome::Unknown(format!("the Git remote changed the push: {}", quote(how)))
+        }
         (BranchReport::Rejected(_) | BranchReport::Silent, Some(why)) => {
             PushOutcome::Failed(failed(&format!("it could not take the objects ({why})"), words))
         }
@@ -150,6 +159,10 @@ mod tests {
         assert_eq!(outcome(BranchReport::Moved, ""), PushOutcome::Accepted);
         assert!(matches!(outcome(BranchReport::Silent, ""), PushOutcome::Unknown(_)));
         assert!(matches!(outcome(BranchReport::Elsewhere("refname x".into()), ""), PushOutcome::Refused(_)));
+        for changed in ["forced-update", "new-oid 33"] {
+            let outcome = outcome(BranchReport::Elsewhere(changed.into()), "");
+            assert!(matches!(outcome, PushOutcome::Unknown(_)), "{changed}");
+        }
         let contradiction = Report { unpack_error: Some("index-pack".into()), branch: BranchReport::Moved };
         assert!(matches!(reported(&contradiction, ""), PushOutcome::Unknown(_)));
         let not_taken = Report {

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use failover_core::code::Code;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -101,7 +102,9 @@ impl Rest {
 
     /// Ends the program; whoever waits for its output sees the end.
     pub(super) fn kill(&mut self) {
-        // It may have ended already, which is what is wanted.
+        // With what it started, which may hold its pipes. It may have ended already, which is what is wanted.
+        let group = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
         let _ = self.child.start_kill();
     }
 }

@@ -129,6 +129,7 @@ impl Repository {
             }
         };
         let sight = self.remote.look(&branch, soon).await?;
+        let long = deadline.min(Instant::now() + BUILD_LIMIT);
         let tip = sight.tip.ok_or_else(|| {
             RemoteError::new(Code::BranchNotFound, format!("the remote has no branch {branch}"))
         })?;
@@ -137,23 +138,32 @@ impl Repository {
             match mirror.tip(&branch) {
                 Ok(known) if known == tip => return Ok(Found { mirror, tip, push_refused }),
                 Ok(_) if mirror.is_scattered() => tracing::debug!("the local copy is scattered"),
-                Ok(_) => match self.remote.fetch(&mirror, &branch, soon).await {
+                Ok(_) => match self.remote.fetch(&mirror, &branch, long).await {
                     Ok(()) => match mirror.tip(&branch) {
-                        Ok(tip) => return Ok(Found { mirror, tip, push_refused }),
+                        Ok(fetched) => {
+                            reaches(&mirror, &fetched, &tip)?;
+                            return Ok(Found { mirror, tip: fetched, push_refused });
+                        }
                         Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
                     },
                     // Damage has too many words to be told from a remote that fails; a fresh copy tells them apart.
                     Err(error) if matches!(error.code, Code::CacheFailed | Code::RemoteFailed) => {
                         tracing::warn!(%error, "rebuilding the local copy");
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        if error.code == Code::RemoteTimeout {
+                            // Whoever was given up may still write into it.
+                            self.discard_mirror();
+                        }
+                        return Err(error);
+                    }
                 },
                 Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
             }
         }
-        let (mirror, tip) =
-            self.build(&branch, sight.format, deadline.min(Instant::now() + BUILD_LIMIT)).await?;
-        Ok(Found { mirror, tip, push_refused })
+        let (mirror, fetched) = self.build(&branch, sight.format, long).await?;
+        reaches(&mirror, &fetched, &tip)?;
+        Ok(Found { mirror, tip: fetched, push_refused })
     }
 
     async fn build(
@@ -237,6 +247,22 @@ impl Repository {
             }
         }
     }
+}
+
+/// Whether what was fetched is what the look saw, or came after it. A host that gives out objects from a copy that lags
+/// behind would have the branch decided on as it was.
+fn reaches(mirror: &Mirror, fetched: &CommitId, seen: &CommitId) -> Result<(), RemoteError> {
+    if fetched == seen {
+        return Ok(());
+    }
+    let commits = mirror.commits(fetched, &[]).map_err(cache_failed)?;
+    if commits.iter().any(|commit| commit.id == *seen) {
+        return Ok(());
+    }
+    let detail = format!(
+        "the Git host says that the branch is at {seen}, and gives out {fetched}, which does not hold it"
+    );
+    Err(RemoteError::new(Code::RemoteFailed, detail))
 }
 
 fn cache_failed(error: MirrorError) -> RemoteError {

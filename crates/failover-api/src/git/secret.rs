@@ -78,6 +78,11 @@ impl SecretFolder {
 fn read_file(path: &Path) -> Result<Option<String>, RemoteError> {
     use std::io::Read as _;
     let unusable = |why: String| unusable(format!("{} cannot be read: {why}", path.display()));
+    // A pipe would be waited for, and nobody writes into it.
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => return Err(unusable("it is not a file".to_owned())),
+        Ok(_) | Err(_) => {}
+    }
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

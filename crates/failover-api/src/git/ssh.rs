@@ -63,6 +63,8 @@ impl Files {
 
 /// The variable that turns this program into ssh, with the ssh configuration as its value.
 const SHIM_VARIABLE: &str = "FAILOVER_API_SSH_SHIM_CONFIG";
+/// The process that started it.
+const PARENT_VARIABLE: &str = "FAILOVER_API_SSH_SHIM_PARENT";
 
 /// Becomes ssh when this program was started for that, and returns only when it was not.
 ///
@@ -73,8 +75,15 @@ const SHIM_VARIABLE: &str = "FAILOVER_API_SSH_SHIM_CONFIG";
 pub fn run_as_ssh_if_asked() -> std::io::Result<()> {
     let Some(config) = std::env::var_os(SHIM_VARIABLE) else { return Ok(()) };
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    // A parent that died before that will not be told of any more.
+    let parent = std::env::var(PARENT_VARIABLE).ok().and_then(|id| id.parse().ok());
+    let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    if parent.is_some() && parent != now {
+        return Err(std::io::Error::other("the server that started it is gone"));
+    }
     let mut command = std::process::Command::new("ssh");
     command.arg("-F").arg(config).args(std::env::args_os().skip(1)).env_remove(SHIM_VARIABLE);
+    command.env_remove(PARENT_VARIABLE);
     Err(command.exec())
 }
 
@@ -158,6 +167,7 @@ impl Ssh {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.shim);
         command.env_clear().envs(environment()).env(SHIM_VARIABLE, &self.config);
+        command.env(PARENT_VARIABLE, std::process::id().to_string());
         if self.personal {
             let known = ["HOME", "SSH_AUTH_SOCK", "SHELL"];
             command.envs(known.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
