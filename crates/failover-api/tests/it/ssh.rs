@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crate::support::api::Server;
 use crate::support::git::git;
-use crate::support::process::{PATIENCE, poll, run};
+use crate::support::process::{self, PATIENCE, Pid, poll, run};
 use crate::support::scene::{Gate, Scene, ask, manifest, manifest_path, moved, only_folder, ready};
 use crate::support::sshd::SshServer;
 
@@ -134,6 +134,12 @@ fn a_remote_that_goes_down_leaves_reads_and_the_patch() {
     let server = ready(Server::start(scene.ssh(&sshd)));
     let before = scene.repository.tip();
     sshd.stop();
+    // As long as an ssh has not noticed, a push into it may have been heard.
+    let root = Pid::from_raw(server.id().try_into().unwrap()).unwrap();
+    poll("every ssh ends", PATIENCE, || {
+        let left = process::tree(root).len() - 1;
+        if left == 0 { Ok(()) } else { Err(format!("{left} left")) }
+    });
     let reply = server.promote("sonarr");
     reply.assert_problem(502, "remote-unreachable");
     assert!(reply.json["hint"].as_str().unwrap().contains("text/x-patch"), "{}", reply.text);
