@@ -33,9 +33,13 @@ fn read(path: &str) -> String {
 
 /// Every document, with its path from the root.
 fn documents() -> Vec<(String, String)> {
-    let in_folder = fs::read_dir(root().join("docs")).unwrap();
-    let names = in_folder.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
-    let mut paths: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    let in_folder = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()));
+        names.filter(|name| name.ends_with(".md")).collect::<Vec<_>>()
+    };
+    let mut paths = in_folder("docs");
+    paths.extend(in_folder("docs/runbooks"));
     paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
@@ -113,8 +117,10 @@ fn docs_links_lead_somewhere() {
                 let linked = fs::read_to_string(folder.join(file))
                     .unwrap_or_else(|error| panic!("{path}: {target}: {error}"));
                 let mut headings = linked.lines().filter(|line| line.starts_with('#'));
+                // As web pages of Markdown name their headings: without punctuation.
                 let is_meant = |line: &str| {
-                    line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-") == heading
+                    let text = line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+                    text.replace(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_'), "") == heading
                 };
                 assert!(heading.is_empty() || headings.any(is_meant), "{path}: {target} has no such heading");
             }

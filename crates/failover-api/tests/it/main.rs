@@ -50,6 +50,7 @@ mod odd_hosts;
 mod signing;
 mod ssh;
 mod ssh_settings;
+mod webhooks;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]
