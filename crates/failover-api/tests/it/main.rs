@@ -29,6 +29,7 @@ macro_rules! on_hosts {
 }
 
 mod docs;
+mod docs_commands;
 mod kit;
 mod kit_audit;
 mod kit_proxy;
