@@ -1,11 +1,10 @@
 //! Moving a service, and showing what a move would do.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
@@ -16,6 +15,7 @@ use failover_core::render;
 use serde_json::json;
 
 use super::answer::{self, Readable};
+use super::guard::Caller;
 use super::options::Options;
 use super::problem::{Answer, ServiceParameter};
 use super::services::newest;
@@ -31,7 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct ServiceRequest {
     service: String,
     query: String,
-    peer: SocketAddr,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 }
@@ -43,10 +43,10 @@ impl FromRequest<AppState> for ServiceRequest {
         let (mut parts, body) = request.into_parts();
         let service = ServiceParameter::from_request_parts(&mut parts, state).await;
         let ServiceParameter(service) = service.map_err(IntoResponse::into_response)?;
-        let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, state).await;
-        let ConnectInfo(peer) = peer.map_err(IntoResponse::into_response)?;
+        let caller = Extension::<Caller>::from_request_parts(&mut parts, state).await;
+        let Extension(caller) = caller.map_err(IntoResponse::into_response)?;
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { service, query, peer, headers: parts.headers, body })
+        Ok(Self { service, query, caller, headers: parts.headers, body })
     }
 }
 
@@ -87,8 +87,7 @@ pub(super) async fn carry_out(
         }
     }
     let dry_run = options.dry_run;
-    let actor = Actor::new(format!("unauthenticated ({})", request.peer.ip().to_canonical())).ok();
-    let intent = intent(service, to, options, actor)?;
+    let intent = intent(service, to, options, request.caller.0)?;
     if dry_run {
         return show_plan(&state, &intent, &request.headers).await;
     }

@@ -34,6 +34,7 @@ mod kit;
 mod kit_audit;
 mod kit_proxy;
 mod kit_hosts;
+mod auth;
 mod branches;
 mod cache;
 mod chaos;
