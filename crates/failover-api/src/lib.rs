@@ -10,5 +10,6 @@ pub mod git;
 pub mod view;
 pub mod pipeline;
 pub mod http;
+pub mod web;
 pub mod telemetry;
 pub mod cli;

@@ -18,6 +18,7 @@ use crate::http::{self, AppState};
 use crate::pipeline::{self, Pipeline};
 use crate::source;
 use crate::telemetry::{self, LogFormat};
+use crate::web;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -212,7 +213,7 @@ impl Running {
         }
         let stop = stop_signal()?;
         tracing::info!(%address, "listening");
-        http::serve(listener, self.state, stop).await;
+        http::serve(listener, self.state, web::pages(), stop).await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The Git engine: a warm local mirror, and the one remote branch that is the product's database and lock.
 
 mod url;
+mod commit_page;
 mod error;
 mod github_app;
 mod secret;
@@ -25,6 +26,7 @@ mod remote;
 mod repository;
 
 pub use commit::NewCommit;
+pub use commit_page::CommitPages;
 pub use error::RemoteError;
 pub use mirror::{Author, CommitError, Mirror};
 pub use objects::MirrorError;

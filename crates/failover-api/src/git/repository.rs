@@ -17,6 +17,7 @@ use super::outcome::PushOutcome;
 use super::remote::{FETCH_LIMIT, Remote};
 use super::secret::SecretFolder;
 use super::ssh::SshSettings;
+use super::commit_page::CommitPages;
 use super::url::RemoteUrl;
 
 /// The longest that making the mirror anew may take: a large repository over a thin line.
@@ -56,6 +57,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Repository {
     remote: Remote,
+    commit_pages: Option<CommitPages>,
     /// The branch that the operator named.
     configured: Option<BranchName>,
     branch: Mutex<Option<BranchName>>,
@@ -75,12 +77,18 @@ impl Repository {
         let remote = Remote::new(&settings.url, settings.ssh.as_ref(), settings.secret, cache.path())?;
         Ok(Self {
             remote,
+            commit_pages: CommitPages::of(&settings.url),
             branch: Mutex::new(settings.branch.clone()),
             configured: settings.branch,
             mirror: Mutex::new(None),
             paused: Mutex::new(None),
             cache,
         })
+    }
+
+    /// Where the Git host shows its commits, if that is known.
+    pub fn commit_pages(&self) -> Option<&CommitPages> {
+        self.commit_pages.as_ref()
     }
 
     /// The branch, once it is known.

@@ -19,11 +19,12 @@ use crate::auth::{Access, Admission, Authentication, BearerToken, Reads, Refusal
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) Option<Actor>);
 
-/// The role that a request takes; `None` for a probe, which the kubelet sends without a token. Everything that is not
-/// known to be harmless takes `operate`, whether such a route exists or not.
+/// The role that a request takes; `None` for a probe, which the kubelet sends without a token, and for what pages are
+/// made of, which tells nothing. Everything that is not known to be harmless takes `operate`, whether such a route exists or not.
 pub(super) fn wanted(method: &Method, path: &str) -> Option<Access> {
     match (method.is_safe(), path) {
         (true, "/livez" | "/readyz") => None,
+        (true, path) if path.starts_with("/assets/") => None,
         (true, _) => Some(Access::Read),
         (false, _) => Some(Access::Operate),
     }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use failover_core::code::Code;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Readable;
 use super::problem::Answer;
@@ -26,6 +26,11 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Readable, Ans
 
 /// `GET /api/health`: 200 whenever the process answers; the body says how well it is.
 pub(super) async fn health(State(state): State<AppState>) -> Readable {
+    Readable(report(&state))
+}
+
+/// How well the server is.
+pub(crate) fn report(state: &AppState) -> Value {
     let config = state.pipeline.config();
     let view = state.pipeline.view().borrow().clone();
     let failure = state.pipeline.failure();
@@ -76,7 +81,7 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         (Some(_), false) => "degraded",
     };
     let (files, unreadable) = view.as_ref().map_or((0, 0), |view| view.tree.listing.counts());
-    Readable(json!({
+    json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "services": config.config.as_ref().map_or(0, |config| config.services().len()),
@@ -93,5 +98,5 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         },
         "repository": { "files": files, "unreadable_files": unreadable },
         "problems": problems,
-    }))
+    })
 }

@@ -11,8 +11,14 @@ mod options;
 mod services;
 mod moves;
 mod health;
+mod pages;
 mod server;
 mod router;
 
+pub use pages::Pages;
+pub(crate) use health::report;
+pub(crate) use problem::Answer;
+pub(crate) use request_id::Said;
 pub use router::serve;
+pub(crate) use services::{Parameters, newest};
 pub use state::AppState;

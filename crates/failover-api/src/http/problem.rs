@@ -13,7 +13,7 @@ use crate::pipeline::MoveError;
 
 /// An answer that says no.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     code: Code,
     detail: String,
     hint: String,
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         let retry_after = code.is_transient().then_some(5);
         Self {
             code,
@@ -141,8 +141,9 @@ impl IntoResponse for Answer {
         if let Some(id) = request_id::current() {
             body.insert("request_id".into(), json!(id));
         }
-        let mut response = (status, format!("{:#}\n", json!(body))).into_response();
-        response.extensions_mut().insert(Said { code: self.code, detail: self.detail });
+        let document = json!(body);
+        let mut response = (status, format!("{document:#}\n")).into_response();
+        response.extensions_mut().insert(Said { code: self.code, detail: self.detail, document });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(methods) = self.allow {

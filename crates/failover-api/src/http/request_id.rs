@@ -5,17 +5,22 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use failover_core::code::Code;
+use serde_json::Value;
 use tracing::Instrument;
 
 use crate::clock;
 
 const HEADER: &str = "x-request-id";
 
-/// What an answer said no with, for the log.
+/// What an answer said no with, for the log and for the page that shows it.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
-    pub(super) code: Code,
-    pub(super) detail: String,
+pub(crate) struct Said {
+    /// The code.
+    pub(crate) code: Code,
+    /// What happened.
+    pub(crate) detail: String,
+    /// The whole answer.
+    pub(crate) document: Value,
 }
 
 tokio::task_local! {
@@ -45,7 +50,7 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
             // Reads come by the thousand and change nothing.
             None if is_read => tracing::debug!(status, milliseconds, "answered"),
             None => tracing::info!(status, milliseconds, "answered"),
-            Some(Said { code, detail }) => tracing::info!(status, milliseconds, %code, detail, "answered no"),
+            Some(Said { code, detail, .. }) => tracing::info!(status, milliseconds, %code, detail, "answered no"),
         }
         response
     };

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::moves::ServiceRequest;
+use super::pages::{self, Pages};
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
 use super::{guard, health, moves, request_id, server, services};
@@ -21,7 +22,7 @@ use super::{guard, health, moves, request_id, server, services};
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-fn router(state: AppState) -> Router {
+fn router(state: AppState, pages: Pages) -> Router {
     Router::new()
         .route("/api/services", get(services::list))
         .route("/api/failover/{service}/status", get(services::status))
@@ -31,9 +32,11 @@ fn router(state: AppState) -> Router {
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+        .merge(pages.routes)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::admit))
+        .layer(middleware::from_fn_with_state(pages.no, pages::for_people))
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
@@ -47,9 +50,9 @@ fn moving(to: Role) -> MethodRouter<AppState> {
 }
 
 /// Answers requests until `stop`, then lets those under way finish.
-pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, state: AppState, pages: Pages, stop: CancellationToken) {
     let pipeline = Arc::clone(&state.pipeline);
-    let connections = server::accept(listener, router(state), stop).await;
+    let connections = server::accept(listener, router(state, pages), stop).await;
     tracing::info!("asked to stop");
     let answered = tokio::time::timeout(SHUTDOWN_LIMIT, connections.shutdown());
     let (_, answered) = tokio::join!(pipeline.shut_down(SHUTDOWN_LIMIT), answered);

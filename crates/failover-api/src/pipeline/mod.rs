@@ -4,9 +4,11 @@ mod committed;
 mod error;
 mod doubt;
 mod writer;
+mod commit_pages;
 mod settle;
 mod attempt;
 
+pub use commit_pages::CommitPages;
 pub use committed::Committed;
 pub use doubt::InDoubt;
 pub use error::MoveError;

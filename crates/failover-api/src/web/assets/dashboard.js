@@ -1,0 +1,297 @@
+// The little that pages do by themselves: they stay true while they are open, and ask the API for a move.
+// Reading works without this. The token stays in this tab and goes into one header; nothing else sends it.
+
+const TOKEN = "failover-api-token";
+const LOOK_EVERY = 15000; // milliseconds
+const WORDS = { primary: "primary", backup: "backup", mixed: "mixed", unknown: "unknown" };
+
+// What this tab remembers; a browser that keeps nothing remembers until the page is left.
+const memory = new Map();
+const tab = {
+  get: (key) => { try { return sessionStorage.getItem(key); } catch { return memory.get(key) ?? null; } },
+  set: (key, value) => { try { sessionStorage.setItem(key, value); } catch { memory.set(key, value); } },
+  drop: (key) => { try { sessionStorage.removeItem(key); } catch { memory.delete(key); } },
+};
+// The only way from text to markup, for pages of this very server.
+const ownPages = globalThis.trustedTypes?.createPolicy("own-pages", { createHTML: (text) => text });
+const parse = (text) => new DOMParser().parseFromString(ownPages ? ownPages.createHTML(text) : text, "text/html");
+
+const byId = (id) => document.getElementById(id);
+const element = (name, text, attributes = {}) => {
+  const made = document.createElement(name);
+  made.append(...[text].flat());
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+const say = (text) => { byId("said").textContent = text; };
+const authorized = (headers) => {
+  const token = tab.get(TOKEN);
+  return token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
+};
+const load = async (address) => {
+  const answer = await fetch(address, { headers: authorized({ Accept: "text/html" }), cache: "no-store" });
+  return { status: answer.status, page: parse(await answer.text()) };
+};
+
+// Times: how long ago, by the server's clock.
+let ahead = 0;
+const ago = (time) => {
+  const seconds = Math.max(0, Math.round((Date.now() + ahead - Date.parse(time.dateTime)) / 1000));
+  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86400)} days ago`;
+};
+const tellTimes = () => {
+  for (const time of document.querySelectorAll("time")) {
+    time.title ||= `${time.textContent} (${new Date(time.dateTime).toLocaleString()} here)`;
+    const text = ago(time);
+    if (time.textContent !== text) time.textContent = text;
+  }
+};
+
+// Staying true. Regions as the server wrote them, to see whether they change.
+const written = new Map();
+const remember = (page) => {
+  for (const region of page.querySelectorAll("[data-live], [data-hold]")) written.set(region.id, region.outerHTML);
+};
+const actives = (root) => new Map([...root.querySelectorAll("[data-active][data-service]:not(form)")].map((one) => [one.dataset.service, one.dataset.active]));
+
+const refresh = async () => {
+  const { status, page } = await load(location.href);
+  const holding = document.querySelector("[data-hold]");
+  if (status !== 200 && !holding) return show(page);
+  if (holding) {
+    const now = status === 200 ? page.getElementById(holding.id)?.outerHTML : "";
+    if (now !== written.get(holding.id) && !carriedOut) byId("moved-on").hidden = false;
+  }
+  const before = actives(document);
+  for (const region of page.querySelectorAll("[data-live]")) {
+    const shown = byId(region.id);
+    if (!shown || written.get(region.id) === region.outerHTML) continue;
+    written.set(region.id, region.outerHTML);
+    const focused = shown.contains(document.activeElement) ? document.activeElement : null;
+    const search = byId("name")?.value;
+    shown.replaceWith(document.importNode(region, true));
+    if (search !== undefined && byId("name")) byId("name").value = search;
+    if (focused) {
+      const same = focused.id ? byId(focused.id) : [...byId(region.id).querySelectorAll("a")].find((link) => link.href === focused.href);
+      (same ?? byId("main")).focus();
+    }
+  }
+  const changes = [...actives(document)].filter(([name, active]) => before.has(name) && before.get(name) !== active);
+  for (const [name] of changes) document.querySelector(`[data-service="${CSS.escape(name)}"]`)?.classList.add("changed");
+  if (changes.length) say(changes.map(([name, active]) => `${name} is ${WORDS[active] ?? active} now.`).slice(0, 5).join(" "));
+  tellTimes();
+};
+
+let seen = null;
+const look = async () => {
+  if (document.visibilityState !== "visible" || byId("sign-in")) return;
+  try {
+    const answer = await fetch("/api/health", { headers: authorized({}), cache: "no-store" });
+    if (answer.status === 401) return await refresh();
+    const health = await answer.json();
+    const time = document.querySelector("#freshness time");
+    if (time && Number.isInteger(health.view_age_seconds)) {
+      time.dateTime = new Date(Date.now() + ahead - health.view_age_seconds * 1000).toISOString();
+      time.title = "";
+    }
+    const now = JSON.stringify([health.status, health.revision, health.config, health.problems.map((one) => [one.code, one.service])]);
+    if (now !== seen) await refresh();
+    seen = now;
+    byId("silence").hidden = true;
+    tellTimes();
+  } catch {
+    byId("silence").hidden = false;
+  }
+};
+
+// Putting another page of this server in the place of this one, when a token was needed for it.
+const show = (page) => {
+  document.title = page.title;
+  document.body.replaceWith(document.importNode(page.body, true));
+  start();
+  byId("main").focus();
+};
+
+const signIn = (form) => {
+  const token = form.querySelector("input");
+  const enter = async () => {
+    const { status, page } = await load(location.href);
+    if (!page.getElementById("sign-in")) {
+      // A token that is not even looked at opens nothing, so it was a good one.
+      return show(page);
+    }
+    tab.drop(TOKEN);
+    form.hidden = false;
+    byId("sign-in-error").textContent = status === 401 ? "The server does not know this token." : `The server answered ${status}.`;
+    token.focus();
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    tab.set(TOKEN, token.value.trim());
+    enter().catch(() => { byId("sign-in-error").textContent = "The server does not answer. Try again."; });
+  });
+  if (tab.get(TOKEN)) {
+    enter().catch(() => { form.hidden = false; byId("silence").hidden = false; });
+  } else {
+    form.hidden = false;
+    token.focus();
+  }
+};
+
+// Asking for the move.
+let carriedOut = false;
+const move = (form) => {
+  const { address, active, revision, to, service, commits } = form.dataset;
+  const needsToken = "needsToken" in form.dataset;
+  const outcome = byId("outcome");
+  const dialog = byId("confirm");
+  const asked = `failover-api-asked ${address}`;
+  const button = form.querySelector("button");
+  let busy = false;
+
+  const showToken = (why) => {
+    byId("token-field").hidden = !(needsToken && !tab.get(TOKEN));
+    byId("token").required = !byId("token-field").hidden;
+    byId("token-note").textContent = why ?? byId("token-note").textContent;
+    byId("token-note").classList.toggle("problem", Boolean(why));
+  };
+  const tell = (kind, title, ...parts) => {
+    outcome.className = kind;
+    outcome.replaceChildren(element("h3", title), ...parts);
+    outcome.hidden = false;
+    outcome.focus();
+  };
+  const again = () => {
+    const ask = element("button", "Ask again", { type: "button", class: "first" });
+    ask.addEventListener("click", () => send(JSON.parse(tab.get(asked))));
+    return ask;
+  };
+  const doubt = (...parts) => {
+    form.hidden = true;
+    tell("doubt", "It is not known whether the move happened",
+      ...parts,
+      element("p", "It may have landed, or still land. Asking again with the same key never moves twice: it finds the first move, or makes it."),
+      element("p", again(), { class: "actions" }));
+  };
+  const commit = (id) => {
+    const code = element("code", id.slice(0, 10));
+    return commits ? element("a", code, { href: commits + encodeURIComponent(id), rel: "noreferrer" }) : code;
+  };
+  const done = (answer) => {
+    carriedOut = true;
+    form.hidden = true;
+    byId("moved-on").hidden = true;
+    const next = element("p", [element("a", `See ${service}`, { href: `/services/${service}`, class: "button first" }), element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" });
+    if (answer.changed) {
+      const badge = document.querySelector(".title .badge");
+      if (badge) { badge.className = `badge state-${to}`; badge.textContent = to[0].toUpperCase() + to.slice(1); }
+      tell("done", answer.replayed ? `Done by an earlier request: ${service} was set to ${to}` : `Done: ${service} is set to ${to}`,
+        element("p", ["Commit ", commit(answer.commit), " is on the branch."]),
+        element("p", "It is not a running app yet: Flux applies it, and then Kubernetes starts the pod. This page sees only Git."),
+        next);
+    } else {
+      tell("done", `Nothing to do: ${service} was at ${to} already`, ...(answer.commit ? [element("p", ["Commit ", commit(answer.commit), " brought it there."])] : []), next);
+    }
+  };
+  const refused = (problem) => {
+    const list = problem.problems?.length > 1 ? problem.problems : [problem];
+    const parts = list.flatMap((one) => [
+      element("p", (one.file ? `${one.file}${one.line ? `:${one.line}` : ""}: ` : "") + one.detail),
+      element("p", one.hint, { class: "hint" }),
+    ]);
+    for (const finding of problem.findings ?? []) {
+      if (finding.verdict === "block") parts.push(element("p", `${finding.check}: ${finding.detail}`));
+    }
+    tell("no", `Nothing was committed: ${problem.title}`, ...parts,
+      element("p", [element("a", "Show the plan as it is now", { href: location.pathname }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
+    if (problem.code === "token-missing" || problem.code === "token-unknown") {
+      tab.drop(TOKEN);
+      byId("sign-out").hidden = true;
+      showToken("The server does not know this token.");
+      byId("token").value = "";
+      byId("token").focus();
+    }
+  };
+
+  // What was asked is remembered until there is an answer, so that it can be asked again with its key.
+  const send = async ({ key, body }) => {
+    if (busy) return;
+    busy = true;
+    button.setAttribute("aria-disabled", "true");
+    tab.set(asked, JSON.stringify({ key, body }));
+    outcome.className = "";
+    outcome.replaceChildren(element("p", "Asking for the commit. This takes a moment, and up to a minute when the Git host is slow."));
+    outcome.hidden = false;
+    say("Asking for the commit.");
+    try {
+      const answer = await fetch(address, {
+        method: "POST",
+        headers: authorized({ "Content-Type": "application/json", "Idempotency-Key": key }),
+        body: JSON.stringify(body),
+      });
+      const isProblem = answer.headers.get("Content-Type")?.startsWith("application/problem+json");
+      const told = await answer.json();
+      if (answer.ok) {
+        tab.drop(asked);
+        done(told);
+      } else if (isProblem && !["outcome-unknown", "internal"].includes(told.code)) {
+        tab.drop(asked);
+        refused(told);
+      } else {
+        doubt(element("p", told.detail ?? `The answer was ${answer.status}.`), element("p", told.hint ?? "", { class: "hint" }));
+      }
+    } catch (error) {
+      doubt(element("p", `No answer that could be read: ${error.message}`));
+    } finally {
+      busy = false;
+      button.removeAttribute("aria-disabled");
+    }
+  };
+
+  const overrides = () => [...form.querySelectorAll("[name=force]:checked")].map((box) => box.value);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (busy || dialog.open) return;
+    if (!byId("token-field").hidden) {
+      tab.set(TOKEN, byId("token").value.trim());
+      byId("sign-out").hidden = false;
+      showToken();
+    }
+    const fill = (id, text) => { byId(id).hidden = !text; byId(id).querySelector("span").textContent = text; };
+    fill("confirm-reason", byId("reason").value.trim());
+    fill("confirm-force", overrides().join(", "));
+    dialog.showModal();
+  });
+  byId("cancel").addEventListener("click", () => dialog.close());
+  byId("confirm-move").addEventListener("click", () => {
+    dialog.close();
+    const reason = byId("reason").value.trim();
+    const force = overrides();
+    // Who overrides a check has judged this very commit; otherwise other people's commits do not matter.
+    const body = { expect: force.length ? revision : active, ...(reason && { reason }), ...(force.length && { force }) };
+    send({ key: form.dataset.key, body });
+  });
+
+  form.hidden = false;
+  showToken();
+  if (tab.get(asked)) doubt(element("p", "An earlier request of this tab got no answer."));
+};
+
+const start = () => {
+  ahead = Date.parse(document.body.dataset.now) - Date.now() || 0;
+  carriedOut = false;
+  remember(document);
+  tellTimes();
+  byId("sign-out").hidden = !tab.get(TOKEN) || Boolean(byId("sign-in"));
+  byId("sign-out").addEventListener("click", () => { tab.drop(TOKEN); location.reload(); });
+  if (byId("sign-in")) signIn(byId("sign-in"));
+  if (byId("move")) move(byId("move"));
+};
+
+start();
+setInterval(look, LOOK_EVERY);
+setInterval(tellTimes, 5000);
+document.addEventListener("visibilitychange", look);

@@ -1,0 +1,142 @@
+//! What all pages have in common.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::Asset;
+use super::report::{Problem, Report};
+use super::words;
+use crate::auth::Admission;
+use crate::clock;
+use crate::http::{Answer, AppState};
+
+/// Nothing but our own files, nothing inline, nobody's frame; text becomes markup only by way of the one policy that
+/// reads our own pages.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types own-pages";
+
+/// Which part of the dashboard a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Services,
+    History,
+    Health,
+}
+
+/// What surrounds a page's own text.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) report: Report,
+    needs_token: bool,
+    now: Timestamp,
+}
+
+impl Frame {
+    /// As things are now.
+    pub(super) fn read(state: &AppState) -> Result<Self, Answer> {
+        let needs_token = matches!(state.admission, Admission::Tokens(_));
+        Ok(Self { report: Report::read(state)?, needs_token, now: clock::now() })
+    }
+
+    /// Whether moves need a token.
+    pub(super) fn needs_token(&self) -> bool {
+        self.needs_token
+    }
+
+    /// The whole page.
+    pub(super) fn page(&self, part: Part, title: &str, main: &Markup) -> Response {
+        let body = html! {
+            (header(Some(part), &self.freshness()))
+            div id="banner" data-live { (self.banner(part)) }
+            main id="main" tabindex="-1" { (main) }
+            footer {
+                p { @if let Some(revision) = &self.report.revision { "At " code { (revision) } " · " }
+                    "failover-api " (self.report.version) }
+            }
+        };
+        answer(StatusCode::OK, title, self.now, &body)
+    }
+
+    fn freshness(&self) -> Markup {
+        let age = self.report.view_age_seconds.and_then(|age| i64::try_from(age).ok());
+        html! {
+            p id="freshness" {
+                @if let Some(age) = age {
+                    "Git read " (words::time(self.now - SignedDuration::from_secs(age)))
+                } @else { "Git not read yet" }
+            }
+        }
+    }
+
+    /// What whoever is about to move something must know, wherever they are.
+    fn banner(&self, part: Part) -> Markup {
+        let problems: Vec<&Problem> = self.report.of_the_server().collect();
+        html! {
+            @if !problems.is_empty() && part != Part::Health {
+                section class="banner" aria-label="Problems of the server" {
+                    @for problem in problems {
+                        p { strong { (problem.detail) } " " (problem.hint) }
+                    }
+                    p { a href="/health" { "See health" } }
+                }
+            }
+        }
+    }
+}
+
+/// A page without a part, which tells nothing that a token would be needed for.
+pub(super) fn bare(title: &str, main: &Markup) -> Response {
+    let body = html! {
+        (header(None, &html! {}))
+        main id="main" tabindex="-1" { (main) }
+    };
+    // The status is that of the answer in whose place it stands.
+    answer(StatusCode::OK, title, clock::now(), &body)
+}
+
+fn header(part: Option<Part>, freshness: &Markup) -> Markup {
+    let parts =
+        [(Part::Services, "/", "Services"), (Part::History, "/history", "History"), (Part::Health, "/health", "Health")];
+    html! {
+        a class="skip" href="#main" { "Skip to the content" }
+        header {
+            p class="brand" { "failover-api" }
+            nav aria-label="Pages" {
+                @for (one, address, name) in parts {
+                    a href=(address) aria-current=[(part == Some(one)).then_some("page")] { (name) }
+                }
+            }
+            (freshness)
+            button id="sign-out" type="button" hidden { "Forget the token" }
+        }
+        p id="silence" class="banner" hidden { "The server does not answer. What you see may be old." }
+        p id="said" class="unseen" role="status" {}
+    }
+}
+
+fn answer(status: StatusCode, title: &str, now: Timestamp, body: &Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · failover-api" }
+                link rel="icon" type="image/svg+xml" href=(Asset::Icon.address());
+                link rel="stylesheet" href=(Asset::Style.address());
+                script type="module" src=(Asset::Script.address()) {}
+            }
+            body data-now=(now) { (body) }
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    (status, headers, page.into_string()).into_response()
+}

@@ -1,0 +1,168 @@
+//! The first page: every service and where it is.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use failover_core::check::{self, Finding, Verdict};
+use failover_core::code::{Code, Problem};
+use failover_core::config::Service;
+use failover_core::history::{self, Event};
+use failover_core::name::Role;
+use failover_core::topology::{Active, ServiceState};
+use maud::{Markup, html};
+
+use super::layout::{Frame, Part};
+use super::words::{self, count};
+use crate::http::{Answer, AppState, Parameters, newest};
+use crate::pipeline::blocking;
+use crate::view::View;
+
+const ACTIVES: [Active; 4] = [Active::Primary, Active::Backup, Active::Mixed, Active::Unknown];
+
+/// One service in short.
+struct Line {
+    service: Service,
+    active: Active,
+    /// Where a move would bring it.
+    to: Role,
+    findings: Vec<Finding>,
+    problems: Vec<Problem>,
+    last: Option<Event>,
+}
+
+/// Which services are shown.
+struct Choice {
+    state: Option<Active>,
+    name: String,
+}
+
+/// `GET /`
+pub(super) async fn page(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Answer> {
+    let choice = Choice::read(query.as_deref())?;
+    let view = newest(&state)?;
+    let frame = Frame::read(&state)?;
+    let lines = blocking(move || lines(&view)).await?;
+    Ok(frame.page(Part::Services, "Services", &main(&lines, &choice)))
+}
+
+impl Choice {
+    fn read(query: Option<&str>) -> Result<Self, Answer> {
+        let parameters = Parameters::read(query, &["state", "name"])?;
+        let state = match parameters.get("state").filter(|state| !state.is_empty()) {
+            None => None,
+            Some(wanted) => Some(ACTIVES.into_iter().find(|active| active.as_str() == wanted).ok_or_else(|| {
+                let detail = format!("state is {wanted:?}");
+                Answer::problem(Code::InvalidRequest, detail, "give primary, backup, mixed or unknown")
+            })?),
+        };
+        Ok(Self { state, name: parameters.get("name").unwrap_or_default().trim().to_owned() })
+    }
+
+    fn takes(&self, line: &Line) -> bool {
+        self.state.is_none_or(|state| state == line.active)
+            && line.service.name.as_str().contains(&self.name.to_ascii_lowercase())
+    }
+}
+
+fn lines(view: &Arc<View>) -> Vec<Line> {
+    let line = |service: &Service| {
+        let state = ServiceState::read(service, &view.tree);
+        let (active, to) = (state.active(), other_role(state.active()));
+        Line {
+            active,
+            to,
+            findings: check::findings(&state, to, &view.tree),
+            last: history::last_of(&view.events, &service.name).cloned(),
+            problems: state.problems,
+            service: service.clone(),
+        }
+    };
+    view.config.services().map(line).collect()
+}
+
+/// Where a move would bring a service that is here.
+pub(super) fn other_role(active: Active) -> Role {
+    match active {
+        Active::Backup => Role::Primary,
+        Active::Primary | Active::Mixed | Active::Unknown => Role::Backup,
+    }
+}
+
+fn main(lines: &[Line], choice: &Choice) -> Markup {
+    let shown: Vec<&Line> = lines.iter().filter(|line| choice.takes(line)).collect();
+    html! {
+        h1 { "Services" }
+        div id="services" data-live {
+            nav class="states" aria-label="Services by state" {
+                (tab("All", lines.len(), "/", choice.state.is_none()))
+                @for active in ACTIVES {
+                    @let number = lines.iter().filter(|line| line.active == active).count();
+                    @if number > 0 || choice.state == Some(active) {
+                        (tab(&words::capital(active.as_str()), number, &format!("/?state={active}"), choice.state == Some(active)))
+                    }
+                }
+            }
+            @if lines.len() > 12 || !choice.name.is_empty() {
+                form class="search" role="search" action="/" {
+                    @if let Some(active) = choice.state { input type="hidden" name="state" value=(active); }
+                    label for="name" { "Name contains" }
+                    input id="name" name="name" type="search" value=(choice.name) autocomplete="off" spellcheck="false";
+                    button { "Show" }
+                }
+            }
+            @if shown.is_empty() { p { "No service is like that." } }
+            ul class="services" role="list" { @for line in shown { (row(line)) } }
+        }
+    }
+}
+
+fn tab(name: &str, number: usize, address: &str, current: bool) -> Markup {
+    html! { a href=(address) aria-current=[current.then_some("true")] { (name) " " span class="number" { (number) } } }
+}
+
+fn row(line: &Line) -> Markup {
+    let Line { service, active, to, .. } = line;
+    html! {
+        li data-service=(service.name) data-active=(active) {
+            div class="name" {
+                h2 { a href={ "/services/" (service.name) } { (service.name) } }
+                p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } }
+            }
+            (words::state(*active))
+            p class="last" {
+                @match &line.last {
+                    Some(event) => {
+                        "Last move " (words::time(event.time))
+                        @if let Some(reason) = &event.reason { span class="reason" { (reason) } }
+                    }
+                    None => "No move in sight"
+                }
+            }
+            (checks(line))
+            a class="button" href={ "/services/" (service.name) "/" (words::verb(*to)) } {
+                "Plan move" span class="unseen" { " of " (service.name) } " to " (to)
+            }
+        }
+    }
+}
+
+/// The findings in short.
+fn checks(line: &Line) -> Markup {
+    let number = |verdict| line.findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let (blocks, warnings, unknown) = (number(Verdict::Block), number(Verdict::Warn), number(Verdict::Unknown));
+    if let Some(problem) = line.problems.first() {
+        return html! { p class="checks block" { "Cannot be moved: " (problem.code.title()) } };
+    }
+    let (class, text) = match (blocks, warnings, unknown) {
+        (0, 0, 0) => ("pass", "Checks passed".to_owned()),
+        (0, 0, unknown) => ("not-known", format!("{} not known", count(unknown, "check", "checks"))),
+        (0, warnings, _) => ("warn", count(warnings, "warning", "warnings")),
+        (1, _, _) => ("block", "1 check blocks a move".to_owned()),
+        (blocks, _, _) => ("block", format!("{blocks} checks block a move")),
+    };
+    html! { p class={ "checks " (class) } { (text) } }
+}
