@@ -84,7 +84,7 @@ fn shown(plan: &Plan, service: &ServiceName, active: Active) -> Markup {
                     (words::findings(&plan.findings))
                 }
             }
-            section aria-labelledby="diff" {
+            section {
                 h2 id="diff" { "The change" }
                 pre class="diff" tabindex="0" role="region" aria-labelledby="diff" {
                     (diff::marked(&render::unified_diff(plan)))

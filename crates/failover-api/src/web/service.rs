@@ -107,7 +107,7 @@ fn of_setting(state: &SettingState<'_>) -> Markup {
                     dt { "Now" }
                     dd {
                         @match &state.current { Some(value) => code { (value) }, None => em { "missing" } }
-                        " " span class="side" { (side(state.side)) }
+                        span class="side" { (side(state.side)) }
                     }
                 }
                 div { dt { "Primary" } dd { code { (setting.primary) } } }
@@ -123,9 +123,9 @@ fn of_setting(state: &SettingState<'_>) -> Markup {
 
 fn side(side: Side) -> &'static str {
     match side {
-        Side::Primary => "(primary)",
-        Side::Backup => "(backup)",
-        Side::Other => "(neither of the two)",
-        Side::Absent => "(no value)",
+        Side::Primary => "the primary value",
+        Side::Backup => "the backup value",
+        Side::Other => "neither of the two",
+        Side::Absent => "no value",
     }
 }

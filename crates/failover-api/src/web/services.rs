@@ -1,10 +1,11 @@
 //! The first page: every service and where it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use failover_core::check::{self, Finding, Verdict};
+use failover_core::check::{self, Check, Finding, Verdict};
 use failover_core::code::{Code, Problem};
 use failover_core::config::Service;
 use failover_core::history::{self, Event};
@@ -13,7 +14,7 @@ use failover_core::topology::{Active, ServiceState};
 use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
-use super::words::{self, count};
+use super::words;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::blocking;
 use crate::view::View;
@@ -139,12 +140,18 @@ fn row(line: &Line) -> Markup {
                         "Last move " (words::time(event.time))
                         @if let Some(reason) = &event.reason { span class="reason" { (reason) } }
                     }
-                    None => "No move in sight"
+                    None => "No move lately"
                 }
             }
             (checks(line))
-            a class="button" href={ "/services/" (service.name) "/" (words::verb(*to)) } {
-                "Plan move" span class="unseen" { " of " (service.name) } " to " (to)
+            @if line.problems.is_empty() {
+                a class="button" href={ "/services/" (service.name) "/" (words::verb(*to)) } {
+                    "Plan move" span class="unseen" { " of " (service.name) } " to " (to)
+                }
+            } @else {
+                a class="button" href={ "/services/" (service.name) } {
+                    "See why" span class="unseen" { " " (service.name) " cannot be moved" }
+                }
             }
         }
     }
@@ -152,17 +159,16 @@ fn row(line: &Line) -> Markup {
 
 /// The findings in short.
 fn checks(line: &Line) -> Markup {
-    let number = |verdict| line.findings.iter().filter(|finding| finding.verdict == verdict).count();
-    let (blocks, warnings, unknown) = (number(Verdict::Block), number(Verdict::Warn), number(Verdict::Unknown));
     if let Some(problem) = line.problems.first() {
         return html! { p class="checks block" { "Cannot be moved: " (problem.code.title()) } };
     }
-    let (class, text) = match (blocks, warnings, unknown) {
-        (0, 0, 0) => ("pass", "Checks passed".to_owned()),
-        (0, 0, unknown) => ("not-known", format!("{} not known", count(unknown, "check", "checks"))),
-        (0, warnings, _) => ("warn", count(warnings, "warning", "warnings")),
-        (1, _, _) => ("block", "1 check blocks a move".to_owned()),
-        (blocks, _, _) => ("block", format!("{blocks} checks block a move")),
-    };
+    // The gravest kind of finding decides; the plan shows all.
+    let kinds = [(Verdict::Block, "block", "Blocked by "), (Verdict::Warn, "warn", "Warning: "), (Verdict::Unknown, "not-known", "Not known: ")];
+    let found = kinds.into_iter().find_map(|(verdict, class, word)| {
+        let checks = line.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check);
+        let names: BTreeSet<&str> = checks.map(Check::as_str).collect();
+        (!names.is_empty()).then(|| (class, format!("{word}{}", names.into_iter().collect::<Vec<_>>().join(", "))))
+    });
+    let (class, text) = found.unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
     html! { p class={ "checks " (class) } { (text) } }
 }

@@ -40,6 +40,8 @@ mod cache;
 mod chaos;
 mod cli;
 mod config;
+mod dashboard;
+mod dashboard_browser;
 mod demo;
 mod doubt;
 mod github_app;

@@ -15,3 +15,4 @@ pub(crate) mod scene;
 pub(crate) mod volume;
 pub(crate) mod tokens;
 pub(crate) mod hosts;
+pub(crate) mod browser;

@@ -1,0 +1,418 @@
+//! The pages in a real browser, used as a person uses them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::api::Server;
+use crate::support::browser::{Browser, ENTER, Scripts};
+use crate::support::git::git;
+use crate::support::process::{PATIENCE, poll, run};
+use crate::support::proxy::Proxy;
+use crate::support::scene::{Gate, Scene, config, manifest, manifest_path, moved, ready};
+use crate::support::sshd::SshServer;
+use crate::support::tokens::Token;
+use crate::support::volume::Volume;
+
+/// A server whose moves need this token, and so do its reads if `closed`.
+fn with_token(scene: &Scene, token: &Token, closed: bool) -> (Server, Volume) {
+    let volume = Volume::new("tokens", &token.line);
+    let mut arguments = scene.local();
+    arguments.extend(["--token-file".into(), volume.file().into()]);
+    arguments.extend(closed.then(|| "--require-token-for-reads".into()));
+    (ready(Server::start(arguments)), volume)
+}
+
+/// What the browser says of an answer that is not 200; whoever tests such an answer expects it.
+const NOT_OK: &str = "Failed to load resource: the server responded with a status of";
+
+#[test]
+fn a_person_moves_a_service_and_sees_that_it_moved() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let alice = Token::new("alice", "operate");
+    let (server, _tokens) = with_token(&scene, &alice, false);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/"));
+    browser.wait_text("[data-service=sonarr] .badge", "Primary");
+    browser.click("[data-service=sonarr] .button");
+    browser.wait_text("h1", "Move sonarr to backup");
+    let diff = browser.text(".diff");
+    assert!(diff.contains("-            claimName: 'pvc-sonarr'") && diff.contains("+            claimName: 'pvc-sonarr-backup'"), "{diff}");
+    let [added, plain] = [".diff ins", ".diff"].map(|selector| {
+        browser.script(&format!("return getComputedStyle(document.querySelector({selector:?})).backgroundColor"))
+    });
+    assert_ne!(added, plain, "the diff has no colours");
+
+    // A wrong token is said, asked for again, and moves nothing.
+    browser.write("#reason", "k3s-w1 is down");
+    browser.write("#token", "fo_wrong");
+    browser.click("#move button");
+    browser.wait_text("#confirm", "Move sonarr to backup?");
+    browser.wait_text("#confirm li:last-child code:last-child", "pvc-sonarr-backup");
+    browser.wait_text("#confirm-reason", "k3s-w1 is down");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Nothing was committed");
+    browser.wait_text("#token-note", "does not know this token");
+    browser.assert_quiet(&[NOT_OK]);
+    assert_eq!(scene.repository.commit_count(), 1);
+
+    // The right one moves it. Clicking as fast as one can moves it once.
+    browser.write("#token", &alice.secret);
+    browser.click("#move button");
+    browser.script("const b = document.getElementById('confirm-move'); b.click(); b.click(); b.click();");
+    browser.wait_text("#outcome", "Done: sonarr is set to backup");
+    assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
+    browser.wait_text(".title .badge", "Backup");
+    browser.click("#outcome .first");
+    browser.wait_text("h1", "sonarr");
+    browser.wait_text(".title .badge", "Backup");
+    browser.wait_text("#settings + ul", "pvc-sonarr-backup");
+    browser.click("header a[href='/history']");
+    browser.wait_text("#history", "sonarr to backup");
+    let history = browser.text("#history");
+    assert!(history.contains("k3s-w1 is down") && history.contains("alice") && history.contains(&scene.repository.tip()[..10]), "{history}");
+
+    // The token is known in this tab until it is forgotten, and nowhere else.
+    browser.open(&server.url("/services/sonarr/demote"));
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done: sonarr is set to primary");
+    assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (manifest("sonarr"), 3));
+    let kept = browser.script("return [document.cookie, localStorage.length, sessionStorage.length, location.href]");
+    assert_eq!(kept, serde_json::json!(["", 0, 1, server.url("/services/sonarr/demote")]));
+    browser.click("#sign-out");
+    browser.wait_text("h1", "Move sonarr to primary");
+    poll("the token is gone", PATIENCE, || match browser.script("return sessionStorage.length") {
+        Value::Number(number) if number.as_u64() == Some(0) => Ok(()),
+        other => Err(other.to_string()),
+    });
+    browser.assert_quiet(&[]);
+}
+
+#[test]
+fn the_keyboard_is_enough() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/"));
+    browser.tab_to("Skip to the content");
+    browser.press(&ENTER.to_string());
+    browser.tab_to("sonarr");
+    browser.tab_to("Plan move");
+    browser.press(&ENTER.to_string());
+    browser.wait_text("h1", "Move sonarr to backup");
+    browser.tab_to("Reason");
+    browser.press("night");
+    browser.tab_to("Move sonarr to backup");
+    // Enter that is held down a moment too long must not confirm as well.
+    browser.press(&ENTER.to_string());
+    browser.wait_text("#confirm", "Move sonarr to backup?");
+    assert_eq!(browser.focused(), "Cancel");
+    browser.press(&ENTER.to_string());
+    assert_eq!(scene.repository.commit_count(), 1);
+    assert_eq!(browser.focused(), "Move sonarr to backup…", "the focus goes back to where it was");
+    browser.press(&ENTER.to_string());
+    browser.tab_to("Move sonarr to backup");
+    browser.press(&ENTER.to_string());
+    browser.wait_text("#outcome", "Done: sonarr is set to backup");
+    assert!(browser.focused().starts_with("Done: sonarr is set to backup"), "{}", browser.focused());
+    browser.tab_to("See the history");
+    browser.press(&ENTER.to_string());
+    browser.wait_text("#history", "night");
+    assert_eq!(scene.text("sonarr"), moved("sonarr"));
+    browser.assert_quiet(&[]);
+}
+
+#[test]
+fn reading_works_without_scripts() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    server.post("/api/failover/radarr/promote", r#"{"reason": "k3s-w1 is down"}"#, &[("content-type", "application/json")]).commit();
+    let browser = Browser::start(Scripts::Off);
+    browser.open(&server.url("/"));
+    browser.wait_text("[data-service=radarr]", "Backup");
+    browser.wait_text("[data-service=sonarr]", "Primary");
+    browser.wait_text("#freshness", "UTC");
+    browser.click("[data-service=sonarr] h2 a");
+    browser.wait_text("#settings + ul", "pvc-sonarr");
+    browser.click(".actions .first");
+    browser.wait_text(".diff", "pvc-sonarr-backup");
+    browser.wait_text("noscript", "/api/failover/sonarr/promote");
+    assert_eq!(browser.script("return document.getElementById('move').checkVisibility()"), false, "a button that does nothing");
+    browser.click("header a[href='/history']");
+    browser.wait_text("#history", "k3s-w1 is down");
+    browser.click("header a[href='/health']");
+    browser.wait_text("#health", "Well");
+    browser.assert_quiet(&[]);
+}
+
+#[test]
+fn closed_reads_ask_for_the_token_once() {
+    let scene = Scene::new(&["sonarr"]);
+    let alice = Token::new("alice", "operate");
+    let (server, mut tokens) = with_token(&scene, &alice, true);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/services/sonarr"));
+    browser.wait_text("#sign-in", "This dashboard needs a token");
+    browser.write("#token", "fo_wrong");
+    browser.press(&ENTER.to_string());
+    browser.wait_text("#sign-in-error", "does not know this token");
+    browser.write("#token", &format!("\u{E009}a\u{E000}{}", alice.secret));
+    browser.press(&ENTER.to_string());
+    browser.wait_text("h1", "sonarr");
+    browser.wait_text(".title .badge", "Primary");
+    browser.click(".actions .first");
+    browser.wait_text("h1", "Move sonarr to backup");
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done: sonarr is set to backup");
+    assert!(scene.repository.trailers(&scene.repository.tip()).contains(&("Requested-By".to_owned(), "alice".to_owned())));
+    browser.click("header a[href='/']");
+    browser.wait_text("[data-service=sonarr] .badge", "Backup");
+
+    // A token that is taken away shows nothing any more.
+    tokens.publish(Some(&Token::new("bob", "read").line));
+    server.wait_until("/api/services", |_| {
+        server.request("GET", "/api/services", "", &alice.headers()).status == 401
+    }, PATIENCE);
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait_text("#sign-in", "This dashboard needs a token");
+    assert_eq!(browser.script("return document.body.innerText.includes('sonarr')"), false);
+    browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
+fn an_open_page_stays_true() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/"));
+    browser.wait_text("[data-service=sonarr] .badge", "Primary");
+    browser.script("document.querySelector('[data-service=sonarr] h2 a').focus()");
+    server.promote("sonarr").commit();
+    // As if the page's own pause were over.
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait_text("[data-service=sonarr] .badge", "Backup");
+    let said = browser.script("return document.getElementById('said').textContent");
+    assert_eq!(said, "sonarr is backup now.");
+    assert_eq!(browser.focused(), "sonarr", "the focus stays where it is");
+
+    // A plan does not change under the hand that is about to confirm it.
+    browser.open(&server.url("/services/radarr/promote"));
+    browser.wait_text("h1", "Move radarr to backup");
+    server.promote("radarr").commit();
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait_text("#moved-on", "The repository has changed");
+    browser.wait_text(".diff", "pvc-radarr-backup");
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Nothing was committed");
+    browser.wait_text("#outcome", "expectation-failed");
+    assert_eq!(scene.repository.commit_count(), 3);
+    browser.click("#moved-on a");
+    browser.wait_text("#plan", "Nothing to do");
+    browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
+fn a_silent_server_is_not_taken_for_a_no() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let address = server.url("").trim_start_matches("http://").parse().unwrap();
+    let line = Proxy::start(address);
+    let gate = Gate::install(&scene);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&format!("http://{}/services/sonarr/promote", line.address()));
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    gate.wait();
+    line.interrupt();
+    browser.wait_text("#outcome", "It is not known whether the move happened");
+    gate.open();
+    line.restore();
+    browser.click("#outcome button");
+    browser.wait_text("#outcome", "Done by an earlier request: sonarr was set to backup");
+    assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
+    browser.assert_quiet(&["net::ERR_"]);
+}
+
+#[test]
+fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let proxy = Proxy::start(sshd.address());
+    let url = sshd.url_through(&proxy, scene.repository.path());
+    let server = ready(Server::start(scene.ssh_with(&url, &sshd.key(), &sshd)));
+    let gate = Gate::install(&scene);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/services/sonarr/promote"));
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    gate.wait();
+    proxy.interrupt();
+    // The server needs a minute to give up; a test of that length has been waited for by the poll of another kind.
+    server.next_log(0, PATIENCE * 2, |event| event["code"] == "outcome-unknown").unwrap();
+    browser.wait_text("#outcome", "It is not known whether the move happened");
+    browser.wait_text("#outcome", "do not assume that nothing happened");
+    gate.open();
+    sshd.wait_idle();
+    // Also after the page was left and opened again.
+    browser.open(&server.url("/"));
+    browser.wait_text("#banner", "it is not known yet whether operation");
+    browser.open(&server.url("/services/sonarr/promote"));
+    browser.wait_text("#outcome", "It is not known whether the move happened");
+    proxy.restore();
+    server.wait_log("settled", |event| event["message"] == "a push without an answer was settled");
+    browser.click("#outcome button");
+    browser.wait_text("#outcome", "Done by an earlier request: sonarr was set to backup");
+    assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
+    browser.assert_quiet(&[NOT_OK]);
+}
+
+const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\"'";
+
+#[test]
+fn text_from_outside_stays_text() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let body = serde_json::json!({ "reason": HOSTILE }).to_string();
+    let commit = server.post("/api/failover/sonarr/promote", &body, &[("content-type", "application/json")]);
+    let reverted = commit.commit().to_owned();
+    // A commit as no honest Git writes it: an author with markup for a name.
+    let repository = scene.repository.path();
+    let read = |arguments: &[&str]| String::from_utf8(run(git(repository).args(arguments)).stdout).unwrap().trim().to_owned();
+    let name = "<script>document.title='owned'</script> \"&quot; <x@x> 1768478400 +0000";
+    let tree = read(&["rev-parse", "main~1^{tree}"]);
+    let raw = format!(
+        "tree {tree}\nparent {reverted}\nauthor {name}\ncommitter {name}\n\nRevert \"{HOSTILE}\"\n\nThis reverts commit {reverted}.\n"
+    );
+    let id = crate::support::process::feed(git(repository).args(["hash-object", "-t", "commit", "-w", "--stdin", "--literally"]), raw.as_bytes());
+    run(git(repository).args(["update-ref", "refs/heads/main", String::from_utf8(id.stdout).unwrap().trim()]));
+    let look = server.post("/api/failover/sonarr/demote", "", &[]);
+    assert_eq!(look.json["changed"], false, "{}", look.text);
+
+    let browser = Browser::start(Scripts::On);
+    for path in ["/", "/services/sonarr", "/history", "/services/sonarr/promote", "/?name=%3Cscript%3E", "/services/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/?%3Cimg%20src=x%3E=1"] {
+        browser.open(&server.url(path));
+        browser.wait_text("h1", "");
+        assert_eq!(browser.script("return document.title.includes('owned') || document.querySelectorAll('main script, main img').length > 0"), false, "{path}");
+    }
+    browser.open(&server.url("/history"));
+    browser.wait_text("#history", HOSTILE);
+    browser.wait_text("#history", "<script>document.title='owned'</script>");
+    // The same by way of the script that puts pages together.
+    browser.open(&server.url("/services/sonarr/promote"));
+    browser.write("#reason", HOSTILE);
+    browser.click("#move button");
+    browser.wait_text("#confirm-reason", HOSTILE);
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done");
+    assert_eq!(browser.script("return document.title.includes('owned')"), false);
+    browser.assert_quiet(&[NOT_OK]);
+}
+
+/// A repository in which something is in every state.
+fn every_state() -> Scene {
+    let names = ["bazarr", "jellyfin", "lidarr", "postgres", "prowlarr", "radarr", "sonarr", "tautulli"];
+    let files = names.map(|name| {
+        let text = match name {
+            "lidarr" => manifest(name).replace("{role: primary}", "{role: backup}"),
+            "prowlarr" => manifest(name).replace("{role: primary}", "{role: '${ROLE}'}"),
+            "tautulli" => manifest(name).replace("'pvc-tautulli'", "'pvc-old'"),
+            _ => manifest(name),
+        };
+        (manifest_path(name), text)
+    });
+    let claims = ["jellyfin", "postgres", "radarr", "sonarr"].map(|name| {
+        let claim = format!("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: pvc-{name}-backup, namespace: media}}\n");
+        (format!("clusters/homelab/apps/media/{name}/pvc.yaml"), claim)
+    });
+    Scene::with(crate::support::git::Repository::new(files.into_iter().chain(claims)), &config(&names))
+}
+
+/// Where to put pictures of the pages for people to look at, if anywhere.
+fn picture(browser: &Browser, name: &str) {
+    let Some(folder) = std::env::var_os("FAILOVER_PICTURES") else { return };
+    fs::create_dir_all(&folder).unwrap();
+    let shot = browser.chromium("Page.captureScreenshot", serde_json::json!({ "captureBeyondViewport": true }));
+    let file = Path::new(&folder).join(format!("{name}.png"));
+    crate::support::process::feed(Command::new("sh").args(["-c", "base64 -d > \"$1\"", "sh"]).arg(file), shot["data"].as_str().unwrap().as_bytes());
+}
+
+/// Nothing that keeps somebody from using the page, and nothing wider than a phone.
+fn inspect(browser: &Browser, name: &str) {
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools/axe.min.js");
+    let checker = fs::read_to_string(&checker).unwrap_or_else(|error| panic!("{}: {error}; scripts/axe-core fetches it", checker.display()));
+    for (scheme, width) in [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390), ("light", 320)] {
+        browser.look(scheme, width);
+        browser.script(&checker);
+        let found = browser.wait_for_script(
+            "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])), e => done(String(e)))",
+        );
+        assert_eq!(found, serde_json::json!([]), "{name}, {scheme}, {width} wide");
+        let over = browser.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert!(over.as_i64().unwrap() <= 0, "{name} is {over} wider than {width}");
+        picture(browser, &format!("{name}-{scheme}-{width}"));
+    }
+    browser.look("light", 1200);
+}
+
+#[test]
+fn every_page_can_be_used_by_everybody() {
+    let scene = every_state();
+    let alice = Token::new("alice", "operate");
+    let (server, _tokens) = with_token(&scene, &alice, false);
+    let headers = [("content-type", "application/json"), alice.headers()[0]];
+    for (path, reason) in [("radarr/promote", "k3s-w1 is down"), ("sonarr/promote", "k3s-w1 is down"), ("radarr/demote", "k3s-w1 is back")] {
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        server.post(&format!("/api/failover/{path}"), &body, &headers).commit();
+    }
+    let browser = Browser::start(Scripts::On);
+    for (name, path) in [
+        ("services", "/"),
+        ("service", "/services/sonarr"),
+        ("service-mixed", "/services/lidarr"),
+        ("service-unknown", "/services/prowlarr"),
+        ("plan", "/services/jellyfin/promote"),
+        ("plan-blocked", "/services/tautulli/promote"),
+        ("plan-nothing", "/services/sonarr/promote"),
+        ("plan-impossible", "/services/prowlarr/promote"),
+        ("history", "/history"),
+        ("health", "/health"),
+        ("nowhere", "/nowhere"),
+    ] {
+        browser.open(&server.url(path));
+        browser.wait_text("h1", "");
+        inspect(&browser, name);
+    }
+    browser.open(&server.url("/services/jellyfin/promote"));
+    browser.write("#reason", "k3s-w1 is down");
+    browser.write("#token", &alice.secret);
+    browser.click("#move button");
+    browser.wait_text("#confirm", "Move jellyfin to backup?");
+    inspect(&browser, "confirm");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done");
+    inspect(&browser, "done");
+    browser.open(&server.url("/services/tautulli/promote"));
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Nothing was committed");
+    inspect(&browser, "refused");
+    // Whoever knows better says so.
+    browser.click("#overrides input");
+    browser.click("#move button");
+    browser.wait_text("#confirm-force", "unexpected-value");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done: tautulli is set to backup");
+    let trailers = scene.repository.trailers(&scene.repository.tip());
+    assert!(trailers.iter().any(|(name, value)| name == "Forced" && value.contains("unexpected-value")), "{trailers:?}");
+    browser.assert_quiet(&[NOT_OK]);
+
+    let (closed, _tokens) = with_token(&scene, &alice, true);
+    let stranger = Browser::start(Scripts::On);
+    stranger.open(&closed.url("/"));
+    stranger.wait_text("#sign-in", "token");
+    inspect(&stranger, "sign-in");
+}
