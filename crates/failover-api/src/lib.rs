@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod source;
 pub mod git;
+pub mod cluster;
 pub mod view;
 pub mod pipeline;
 pub mod http;

@@ -105,6 +105,14 @@ codes! {
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves are still under way.";
 
+    // The Kubernetes API.
+    ClusterNotConfigured "cluster-not-configured" Failure 503 "It is not known how to reach the Kubernetes API.";
+    ClusterUnreachable "cluster-unreachable" Failure 502 "The Kubernetes API server cannot be reached.";
+    ClusterTokenRejected "cluster-token-rejected" Failure 502 "The Kubernetes API server does not know this server.";
+    SecretForbidden "secret-forbidden" Failure 502 "The Secret with the credentials may not be read.";
+    SecretNotFound "secret-not-found" Failure 502 "The Secret with the credentials does not exist.";
+    SecretUnusable "secret-unusable" Failure 502 "The Secret does not hold credentials for this repository.";
+
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";
     RemoteUnreachable "remote-unreachable" Failure 502 "The Git remote cannot be reached.";
@@ -137,6 +145,7 @@ impl Code {
         matches!(
             self,
             Self::Busy
+                | Self::ClusterUnreachable
                 | Self::ViewMissing
                 | Self::RemoteUnreachable
                 | Self::RemoteTimeout

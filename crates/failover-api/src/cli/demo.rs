@@ -53,7 +53,13 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
-        pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1), signer: None },
+        pipeline: pipeline::Settings {
+            author,
+            root: None,
+            poll: Duration::from_secs(1),
+            signer: None,
+            credentials: None,
+        },
         allow_unauthenticated: false,
     };
     let running = server.start()?;

@@ -33,6 +33,9 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         let detail = problem.to_string();
         problems.push(json!({ "code": Code::ConfigInvalid, "detail": detail, "hint": "repair the config file; it is read again by itself" }));
     }
+    if let Some(problem) = state.pipeline.credentials_problem() {
+        problems.push(json!(problem));
+    }
     if let Some(error) = &failure {
         problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
     }
