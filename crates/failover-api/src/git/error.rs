@@ -58,7 +58,7 @@ impl RemoteError {
             Code::RepositoryNotFound => "check the address and that the key may read the repository",
             Code::BranchNotFound => "check --branch; an empty repository needs a first commit",
             Code::SshUserUnknown => {
-                "give the uid an entry in /etc/passwd (mount one, or run as a uid that has one), or use https://"
+                "install the library libnss-wrapper, or give the uid an entry in /etc/passwd (mount one, or run as a uid that has one), or use https://"
             }
             Code::CredentialsRejected => {
                 "check the Secret of --git-secret, or the files in --git-secret-dir: username and password, or bearerToken; they are read again when they change"

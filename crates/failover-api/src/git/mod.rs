@@ -5,6 +5,7 @@ mod error;
 mod github_app;
 mod secret;
 mod service;
+mod ssh_user;
 mod ssh;
 mod process;
 mod session;

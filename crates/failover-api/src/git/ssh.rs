@@ -1,6 +1,5 @@
 //! The SSH connection: our own OpenSSH configuration, and one master connection that we start, own and watch.
 
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RemoteError;
 use super::service::{Service, Via, environment};
+use super::ssh_user::{SshUser, put};
 
 /// Unix socket addresses end at 107 bytes, and ssh appends 17 to the name while it starts.
 const MAX_SOCKET_PATH: usize = 88;
@@ -148,20 +148,16 @@ struct Ssh {
     port: Option<u16>,
     /// Whether the operator's configuration may use their agent and home.
     personal: bool,
+    /// Gives our user a name where it has none.
+    user: Option<SshUser>,
 }
 
 impl Ssh {
-    /// Writes the configuration where it is missing or not what it must be: temporary folders get cleaned, and a full
-    /// disk leaves an empty file, in which ssh would find nothing that holds it back.
+    /// Writes the configuration where it is missing or not what it must be: in an empty file ssh would find nothing that
+    /// holds it back.
     fn prepare(&self) -> std::io::Result<()> {
-        if std::fs::read(&self.config).is_ok_and(|written| written == self.text.as_bytes()) {
-            return Ok(());
-        }
-        let folder = self.config.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(folder)?;
-        let mut whole = tempfile::NamedTempFile::new_in(folder)?;
-        whole.write_all(self.text.as_bytes())?;
-        whole.persist(&self.config).map(drop).map_err(|error| error.error)
+        put(&self.config, &self.text)?;
+        self.user.as_ref().map_or(Ok(()), SshUser::prepare)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -171,6 +167,9 @@ impl Ssh {
         if self.personal {
             let known = ["HOME", "SSH_AUTH_SOCK", "SHELL"];
             command.envs(known.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
+        if let Some(user) = &self.user {
+            command.envs(user.environment());
         }
         command.args(arguments);
         if let Some(port) = self.port {
@@ -210,6 +209,8 @@ impl SshCommand {
             destination: destination.to_owned(),
             port,
             personal: settings.config.is_some(),
+            // A person may have an entry that is not in the file, and a home that their configuration speaks of.
+            user: if settings.config.is_none() { SshUser::if_unnamed(folder) } else { None },
         };
         ssh.prepare()?;
         let files = settings.files();

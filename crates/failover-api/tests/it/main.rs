@@ -41,6 +41,7 @@ mod config;
 mod demo;
 mod doubt;
 mod github_app;
+mod hardening;
 mod hosts;
 mod https;
 mod http;

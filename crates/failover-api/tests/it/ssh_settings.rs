@@ -180,7 +180,7 @@ fn opened(scene: &Scene, secret: &Secret, owner: (u32, u32), mode: u32) {
 }
 
 #[test]
-fn a_user_without_an_entry_is_told_so_for_ssh_and_needs_none_for_https() {
+fn a_user_without_an_entry_needs_none_for_https_and_for_ssh_the_library_that_names_it() {
     if !is_root("a user without an entry in /etc/passwd") {
         return;
     }
@@ -194,14 +194,23 @@ fn a_user_without_an_entry_is_told_so_for_ssh_and_needs_none_for_https() {
     let sshd = SshServer::start_new();
     let secret = Secret::new(sshd.secret());
     opened(&scene, &secret, NOBODY_KNOWS, 0o400);
-    let server =
-        Server::start_as(NOBODY_KNOWS, at(scene.with_secret(&sshd.url(scene.repository.path()), &secret)));
+    let ssh = at(scene.with_secret(&sshd.url(scene.repository.path()), &secret));
+    let server = Server::start_nameless(NOBODY_KNOWS, &ssh);
     assert_waits(&server, "ssh-user-unknown");
     let health = server.get("/api/health");
     let hint = health.json["problems"][0]["hint"].as_str().unwrap();
-    assert!(hint.contains("/etc/passwd") && hint.contains("https://"), "{}", health.text);
+    assert!(
+        ["libnss-wrapper", "/etc/passwd", "https://"].iter().all(|way| hint.contains(way)),
+        "{}",
+        health.text
+    );
     server.promote("sonarr").assert_problem(502, "ssh-user-unknown");
     assert_eq!(scene.repository.commit_count(), 1);
+    drop(server);
+    let server = ready(Server::start_as(NOBODY_KNOWS, &ssh));
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+    assert_eq!(server.demote("sonarr").commit(), scene.repository.tip());
+    drop(server);
 
     let https = HttpsServer::start_new(Access::Basic);
     let secret = Secret::new(https.secret());

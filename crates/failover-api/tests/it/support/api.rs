@@ -64,9 +64,26 @@ impl Server {
 
     /// The same as another user and group, without any other group. Only root can do that.
     pub(crate) fn start_as<A: AsRef<std::ffi::OsStr>>(
-        (user, group): (u32, u32),
+        user: (u32, u32),
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
+        Self::start_program(Self::as_user(Command::new("setpriv"), user), "info", arguments)
+    }
+
+    /// The same where the library that gives a user a name is missing.
+    pub(crate) fn start_nameless<A: AsRef<std::ffi::OsStr>>(
+        user: (u32, u32),
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut unshare = Command::new("unshare");
+        let hide = "for file in /usr/lib/*/libnss_wrapper.so /usr/lib*/libnss_wrapper.so; do \
+                    [ ! -e $file ] || mount --bind /dev/null $file || exit; done; exec setpriv \"$@\"";
+        unshare.args(["--mount", "sh", "-c", hide, "sh"]);
+        Self::start_program(Self::as_user(unshare, user), "info", arguments)
+    }
+
+    /// The program, as an argument of `setpriv`.
+    fn as_user(mut setpriv: Command, (user, group): (u32, u32)) -> Command {
         // Where anybody may run it, which need not be so where it was built.
         static PROGRAM: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
         let folder = PROGRAM.get_or_init(|| {
@@ -77,13 +94,13 @@ impl Server {
             process::run(Command::new("chmod").arg("755").arg(folder.path()));
             folder
         });
-        let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
         setpriv.arg(folder.path().join("failover-api"));
-        Self::start_program(setpriv, "info", arguments)
+        setpriv
     }
 
-    fn start_program<A: AsRef<std::ffi::OsStr>>(
+    /// The same by a command that becomes the program with the arguments that are appended.
+    pub(crate) fn start_program<A: AsRef<std::ffi::OsStr>>(
         mut command: Command,
         levels: &str,
         arguments: impl IntoIterator<Item = A>,
@@ -190,6 +207,11 @@ impl Server {
         let waiting = |state: &mut (Vec<String>, bool)| !state.1 && find(&state.0).is_none();
         let (state, _) = self.log.changed.wait_timeout_while(state, deadline, waiting).unwrap();
         find(&state.0)
+    }
+
+    /// The server's process, to ask the kernel about.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// The server's process.
