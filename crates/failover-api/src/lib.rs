@@ -7,6 +7,7 @@ pub mod reload;
 pub mod source;
 pub mod auth;
 pub mod git;
+pub mod cluster;
 pub mod view;
 pub mod pipeline;
 pub mod http;

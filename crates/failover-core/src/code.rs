@@ -111,6 +111,14 @@ codes! {
     Busy "busy" Failure 503 "Earlier moves are still under way.";
     AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
 
+    // The Kubernetes API.
+    ClusterNotConfigured "cluster-not-configured" Failure 503 "It is not known how to reach the Kubernetes API.";
+    ClusterUnreachable "cluster-unreachable" Failure 502 "The Kubernetes API server cannot be reached.";
+    ClusterTokenRejected "cluster-token-rejected" Failure 502 "The Kubernetes API server does not know this server.";
+    SecretForbidden "secret-forbidden" Failure 502 "The Secret with the credentials may not be read.";
+    SecretNotFound "secret-not-found" Failure 502 "The Secret with the credentials does not exist.";
+    SecretUnusable "secret-unusable" Failure 502 "The Secret does not hold credentials for this repository.";
+
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";
     RemoteUnreachable "remote-unreachable" Failure 502 "The Git remote cannot be reached.";
@@ -145,6 +153,7 @@ impl Code {
             Self::Busy
                 | Self::RateLimited
                 | Self::AuthenticationUnavailable
+                | Self::ClusterUnreachable
                 | Self::ViewMissing
                 | Self::RemoteUnreachable
                 | Self::RemoteTimeout

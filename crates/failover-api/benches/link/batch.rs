@@ -86,6 +86,7 @@ impl<'r> Batch<'r> {
             root: None,
             poll: Duration::from_secs(3600),
             signer: None,
+            credentials: None,
         };
         let pipeline = runtime.block_on(async {
             let repository = Repository::new(git).unwrap();

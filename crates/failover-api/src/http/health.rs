@@ -37,6 +37,9 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
     if let Admission::Tokens(known) = &state.admission {
         problems.extend(known.problems().iter().map(|problem| json!(problem)));
     }
+    if let Some(problem) = state.pipeline.credentials_problem() {
+        problems.push(json!(problem));
+    }
     if let Some(error) = &failure {
         problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use failover_core::code::Code;
+use failover_core::code::{Code, Problem};
 use failover_core::config::Config;
 use failover_core::history::Event;
 use failover_core::intent::Intent;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Who signs them; nobody when `None`.
     pub signer: Option<Signer>,
+    /// What is wrong with where the credentials come from, if they come from anywhere but files.
+    pub credentials: Option<watch::Receiver<Option<Problem>>>,
 }
 
 /// A move that is done, or was done already.
@@ -123,6 +125,18 @@ impl Pipeline {
     #[must_use]
     pub fn failure(&self) -> Option<RemoteError> {
         self.failure.borrow().clone()
+    }
+
+    /// The same, as it changes: told of after each look.
+    #[must_use]
+    pub fn failures(&self) -> watch::Receiver<Option<RemoteError>> {
+        self.failure.subscribe()
+    }
+
+    /// Why the credentials may be missing or out of date.
+    #[must_use]
+    pub fn credentials_problem(&self) -> Option<Problem> {
+        self.settings.credentials.as_ref().and_then(|problem| problem.borrow().clone())
     }
 
     /// Why the last push was refused; `None` when it was not. A look cannot tell whether the next one will be.
@@ -422,6 +436,10 @@ impl Pipeline {
                 format!("there is no valid config: {why}"),
                 "repair the config file; it is read again by itself",
             );
+        }
+        // Without credentials the remote says no, and that is not the reason.
+        if let Some(problem) = self.credentials_problem() {
+            return MoveError::Problems(vec![problem]);
         }
         match self.failure() {
             Some(error) => MoveError::Remote(error),
