@@ -3,7 +3,10 @@
 //! Modules are declared in their order: each uses only those above it.
 
 pub mod clock;
+pub mod metrics;
+pub mod operations;
 pub mod source;
+pub mod notify;
 pub mod git;
 pub mod view;
 pub mod pipeline;

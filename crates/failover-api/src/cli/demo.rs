@@ -53,6 +53,7 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
+        receivers: None,
         pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1), signer: None },
         allow_unauthenticated: false,
     };

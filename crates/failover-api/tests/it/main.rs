@@ -46,6 +46,7 @@ mod https;
 mod http;
 mod large;
 mod moves;
+mod notify;
 mod odd_hosts;
 mod signing;
 mod ssh;

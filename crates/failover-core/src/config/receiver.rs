@@ -250,7 +250,11 @@ fn url<'a>(reader: &mut Reader<'a>, field: Field<'a>, what: &str) -> Option<Hook
     let text = reader.text(field, what)?;
     let url = HookUrl::parse(text.value);
     if let Err(HookUrlError(rule)) = url {
-        reader.error(text.place, format!("{what} {rule}"), "give it with scheme, host and path, as the receiver publishes it");
+        reader.error(
+            text.place,
+            format!("{what} {rule}"),
+            "give it with scheme, host and path, as the receiver publishes it",
+        );
     }
     url.ok()
 }
@@ -302,11 +306,15 @@ mod tests {
         let names: Vec<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
         assert_eq!(names, ["argo", "hub", "flux", "far"]);
         assert_eq!(receivers[0].ca_file.as_deref(), Some("ca.crt"));
-        assert!(matches!(&receivers[0].hook, Hook::Generic { url } if url.to_string() == "https://argo.example:8443"));
+        assert!(
+            matches!(&receivers[0].hook, Hook::Generic { url } if url.to_string() == "https://argo.example:8443")
+        );
         assert!(
             matches!(&receivers[1].hook, Hook::GenericHmac { url, token_file } if token_file == "hub" && url.secret() == "http://[::1]:9/hook")
         );
-        assert!(matches!(&receivers[2].hook, Hook::Flux { address, .. } if address.to_string() == FLUX_ADDRESS));
+        assert!(
+            matches!(&receivers[2].hook, Hook::Flux { address, .. } if address.to_string() == FLUX_ADDRESS)
+        );
         assert!(
             matches!(&receivers[3].hook, Hook::Flux { address, .. } if address.with_path("/hook/x") == "http://10.0.0.1:9292/hook/x")
         );
@@ -321,14 +329,26 @@ mod tests {
             ("receivers:\n- {name: A, url: 'http://h/x', type: generic}", (2, 10), "must be at most 253"),
             ("receivers:\n- {name: a, url: 'http://h/x', type: gneric}", (2, 38), "generic-hmac and generic"),
             ("receivers:\n- {name: a, url: 'http://h/x'}", (2, 3), "no 'type'"),
-            ("receivers:\n- {name: a, url: 'http://h/x', type: generic, token_file: t}", (2, 47), "has no token"),
+            (
+                "receivers:\n- {name: a, url: 'http://h/x', type: generic, token_file: t}",
+                (2, 47),
+                "has no token",
+            ),
             ("receivers:\n- {name: a, url: 'http://h/x', type: generic-hmac}", (2, 3), "no 'token_file'"),
             ("receivers:\n- {name: a, type: generic}", (2, 3), "neither 'url' nor 'flux'"),
             ("receivers:\n- {name: a, url: 'ftp://h/x', type: generic}", (2, 18), "http:// or https://"),
             ("receivers:\n- {name: a, flux: {name: b}, token_file: t}", (2, 13), "no 'namespace'"),
-            ("receivers:\n- {name: a, flux: {name: b, namespace: c, address: 'http://h/hook/x'}, token_file: t}", (2, 52), "has a path"),
+            (
+                "receivers:\n- {name: a, flux: {name: b, namespace: c, address: 'http://h/hook/x'}, token_file: t}",
+                (2, 52),
+                "has a path",
+            ),
             ("receivers:\n- {name: a, flux: {name: b, namespace: c}, token: t}", (2, 44), "token_file"),
-            ("receivers:\n- {name: a, url: 'http://h/x', type: generic}\n- {name: a, url: 'http://h/y', type: generic}", (3, 10), "given twice"),
+            (
+                "receivers:\n- {name: a, url: 'http://h/x', type: generic}\n- {name: a, url: 'http://h/y', type: generic}",
+                (3, 10),
+                "given twice",
+            ),
         ] {
             let errors = parse_receivers(text).unwrap_err();
             let found = errors.as_slice().iter().any(|error| {

@@ -12,4 +12,5 @@ pub(crate) mod dulwich;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
+pub(crate) mod hook;
 pub(crate) mod hosts;
