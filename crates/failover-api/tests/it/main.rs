@@ -48,6 +48,7 @@ mod large;
 mod moves;
 mod notify;
 mod odd_hosts;
+mod operations;
 mod signing;
 mod ssh;
 mod ssh_settings;

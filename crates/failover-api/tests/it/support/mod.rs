@@ -13,4 +13,5 @@ pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
 pub(crate) mod hook;
+pub(crate) mod events;
 pub(crate) mod hosts;
