@@ -1,5 +1,6 @@
 //! The moves of this process, step by step.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use failover_core::code::Code;
 use failover_core::history;
@@ -39,11 +40,11 @@ pub(super) async fn list(
 /// `GET /api/operations/{id}`
 pub(super) async fn one(
     State(state): State<AppState>,
-    id: Option<Path<String>>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Readable, Answer> {
     Parameters::read(query.as_deref(), &[])?;
-    let id = id.and_then(|Path(id)| OperationId::new(id).ok());
+    let id = id.ok().and_then(|Path(id)| OperationId::new(id).ok());
     if let Some(operation) = id.as_ref().and_then(|id| state.pipeline.journal().get(id)) {
         return Ok(Readable(json!(*operation)));
     }

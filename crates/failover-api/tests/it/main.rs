@@ -45,6 +45,7 @@ mod hosts;
 mod https;
 mod http;
 mod large;
+mod metrics;
 mod moves;
 mod notify;
 mod odd_hosts;

@@ -13,5 +13,6 @@ pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
 pub(crate) mod hook;
+pub(crate) mod openmetrics;
 pub(crate) mod events;
 pub(crate) mod hosts;
