@@ -54,7 +54,14 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
-        pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1), signer: None },
+        receivers: None,
+        pipeline: pipeline::Settings {
+            author,
+            root: None,
+            poll: Duration::from_secs(1),
+            signer: None,
+            credentials: None,
+        },
         admission: Admission::ThisMachine,
     };
     let running = server.start()?;

@@ -25,6 +25,7 @@ mod fetch;
 mod remote;
 mod repository;
 
+pub use cache::CacheFolder;
 pub use commit::NewCommit;
 pub use commit_page::CommitPages;
 pub use error::RemoteError;

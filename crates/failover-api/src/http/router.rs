@@ -17,7 +17,7 @@ use super::moves::ServiceRequest;
 use super::pages::{self, Pages};
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
-use super::{guard, health, moves, request_id, server, services};
+use super::{events, guard, health, metrics, moves, operations, request_id, server, services};
 
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
@@ -29,13 +29,18 @@ fn router(state: AppState, pages: Pages) -> Router {
         .route("/api/failover/{service}/promote", moving(Role::Backup))
         .route("/api/failover/{service}/demote", moving(Role::Primary))
         .route("/api/history", get(services::history))
+        .route("/api/operations", get(operations::list))
+        .route("/api/operations/{id}", get(operations::one))
+        .route("/api/events", get(events::events))
         .route("/api/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .merge(pages.routes)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::admit))
+        .layer(middleware::from_fn_with_state(state.clone(), metrics::count))
         .layer(middleware::from_fn_with_state(pages.no, pages::for_people))
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -65,7 +70,7 @@ async fn no_route(uri: Uri) -> Answer {
     Answer::problem(
         Code::RouteNotFound,
         format!("there is no route {}", uri.path()),
-        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/health, /livez and /readyz",
+        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/operations, /api/events, /api/health, /metrics, /livez and /readyz",
     )
 }
 
