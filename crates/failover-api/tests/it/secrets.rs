@@ -213,6 +213,86 @@ fn credentials_that_a_web_server_sends_back_are_not_shown() {
     }
 }
 
+/// What a pre-receive hook of a host that knows no discretion says.
+const TALKATIVE: &str = "#!/bin/sh\nenv >&2\necho \"$HTTP_AUTHORIZATION\" >&2\nexit 1\n";
+
+#[test]
+fn credentials_that_a_hook_or_a_cut_off_answer_shows_are_not_shown() {
+    let (password, token) = (canary("password"), canary("bearer"));
+    let basic = "flux:".to_owned() + &password;
+    let basic = feed(Command::new("openssl").args(["base64", "-A"]), basic.as_bytes()).stdout;
+    let basic = String::from_utf8(basic).unwrap();
+    let halves: Vec<&str> = [&password, &token, &basic].map(|secret| &secret[..secret.len() / 2]).into();
+    let credentials = |number: usize| match number % 2 {
+        0 => vec![("username", "flux".to_owned()), ("password", password.clone())],
+        _ => vec![("bearerToken", token.clone())],
+    };
+    let start = |format: &str, script: &str, number: usize, scene: &Scene| {
+        let https = HttpsServer::start_new(Access::Open);
+        https.handle_with_script(script);
+        let mut files = https.secret();
+        files.extend(credentials(number).into_iter().map(|(name, value)| (name, value.into_bytes())));
+        let secret = Secret::new(files);
+        let server = serve(format, &[], scene, &https.url(scene.repository.path()), &secret);
+        (https, secret, server)
+    };
+    // Answers whose quote ends somewhere within what was sent.
+    for number in 0..12 {
+        let pad = "x".repeat(545 + 5 * number);
+        let script = format!(
+            "#!/bin/sh\nprintf 'Status: 400 Bad Request\\r\\nContent-Type: text/plain\\r\\n\\r\\n{pad}%s' \"${{HTTP_AUTHORIZATION#* }}\"\n"
+        );
+        let scene = Scene::new(&["sonarr"]);
+        let (_https, _secret, server) = start(FORMATS[number / 2 % 2], &script, number, &scene);
+        server.wait_problem(&pad[..500]);
+        server.assert_kept(&halves);
+    }
+    for (number, format) in FORMATS.into_iter().enumerate() {
+        let scene = Scene::new(&["sonarr"]);
+        scene.repository.install_hook("pre-receive", TALKATIVE);
+        let script = "#!/bin/sh\nexport REMOTE_USER=flux\nexec \"$(git --exec-path)/git-http-backend\"\n";
+        let (_https, _secret, server) = start(format, script, number, &scene);
+        poll("it is ready", PATIENCE, || {
+            let text = server.ask("GET", "/readyz");
+            if text.contains("\"ok\"") { Ok(()) } else { Err(text) }
+        });
+        let refused = server.ask("POST", "/api/failover/sonarr/promote");
+        assert!(refused.contains("remote-refused") && refused.contains("GATEWAY_INTERFACE"), "{refused}");
+        server.assert_kept(&halves);
+        // A content type that says more than it should.
+        let script = "#!/bin/sh\nprintf 'Status: 200 OK\\r\\nContent-Type: text/%s\\r\\n\\r\\n' \"${HTTP_AUTHORIZATION#* }\"\n";
+        let scene = Scene::new(&["sonarr"]);
+        let (_https, _secret, server) = start(format, script, number, &scene);
+        server.wait_problem("it answered text/***");
+        server.assert_kept(&halves);
+    }
+}
+
+#[test]
+fn the_proof_of_a_github_app_is_not_shown() {
+    let (scene, https) = (Scene::new(&["sonarr"]), HttpsServer::start_new(Access::Open));
+    let key = run(Command::new("openssl").args(["genrsa", "2048"])).stdout;
+    https.handle_with_script(
+        "#!/bin/sh\nprintf %s \"${HTTP_AUTHORIZATION#* }\" >\"$HOME/proof.new\"; mv \"$HOME/proof.new\" \"$HOME/proof\"\n\
+         printf 'Status: 401 Unauthorized\\r\\nContent-Type: application/json\\r\\n\\r\\n{\"message\": \"no: %s\"}' \"$HTTP_AUTHORIZATION\"\n",
+    );
+    let mut files = https.secret();
+    let api = https.url(Path::new("/api"));
+    files.extend([
+        ("githubAppID", b"1".to_vec()),
+        ("githubAppInstallationID", b"2".to_vec()),
+        ("githubAppPrivateKey", key),
+        ("githubAppBaseURL", api.into_bytes()),
+    ]);
+    let secret = Secret::new(files);
+    let server = serve("json", &[], &scene, &https.url(scene.repository.path()), &secret);
+    server.wait_problem("no: ***");
+    let proof = fs::read_to_string(https.file("proof")).unwrap();
+    // The header is the same for all, what is claimed and its signature are not.
+    let claims = proof.split('.').nth(1).unwrap().to_owned();
+    server.assert_kept(&[&claims[..30]]);
+}
+
 #[test]
 fn a_proxy_with_a_password_that_fails_is_named_without_it() {
     for format in FORMATS {
