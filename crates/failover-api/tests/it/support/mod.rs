@@ -12,6 +12,7 @@ pub(crate) mod dulwich;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
+pub(crate) mod watched;
 pub(crate) mod hook;
 pub(crate) mod openmetrics;
 pub(crate) mod events;
