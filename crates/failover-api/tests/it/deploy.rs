@@ -493,3 +493,27 @@ fn the_overlay_changes_what_it_says_and_its_flux_object_leads_to_it() {
     let policy = with(&["image-automation"]);
     assert_eq!(policy.only("ImagePolicy")["metadata"]["name"], "failover-api");
 }
+
+#[test]
+fn the_guide_names_what_is_there() {
+    let guide = fs::read_to_string(root().join("deploy/README.md")).unwrap();
+    for component in COMPONENTS {
+        assert!(guide.contains(&format!("\n| `{component}` |")), "no component {component}");
+    }
+    let built = guide.lines().filter_map(|line| line.strip_prefix("kubectl kustomize "));
+    assert_eq!(
+        built.map(|folder| build(&root().join(folder)).0.len()).filter(|count| *count > 10).count(),
+        1
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    for line in guide.lines().filter(|line| line.contains(".tar") && line.contains("failover-api-")) {
+        assert!(line.contains(&format!("failover-api-{version}-amd64.tar")), "{line}");
+    }
+    let base = base();
+    assert_eq!(base.container()["image"], format!("localhost/failover-api:{version}"));
+    // The Secrets that the guide has people make are those that the pod mounts.
+    for secret in ["failover-api-tokens", "failover-api-receiver", "failover-api-signing-key"] {
+        let mounted = with(&COMPONENTS).pod()["volumes"].to_string().contains(&format!("\"{secret}\""));
+        assert!(mounted && guide.contains(secret), "{secret}");
+    }
+}

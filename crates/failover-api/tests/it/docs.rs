@@ -36,7 +36,7 @@ fn documents() -> Vec<(String, String)> {
     let in_folder = fs::read_dir(root().join("docs")).unwrap();
     let names = in_folder.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
     let mut paths: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
-    paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
+    paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "deploy/README.md"].map(str::to_owned));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
