@@ -18,6 +18,11 @@ pub fn start(format: LogFormat, level: LevelFilter) {
         .with_default_directive(level.into())
         .with_env_var("FAILOVER_API_LOG")
         .from_env_lossy();
+    // Its failures are logged by whoever asked; and it quotes answers, which can be Secrets.
+    let filter = match "kube_client=off".parse() {
+        Ok(silent) => filter.add_directive(silent),
+        Err(_) => filter,
+    };
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {

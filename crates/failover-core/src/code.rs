@@ -79,13 +79,19 @@ codes! {
     MethodNotAllowed "method-not-allowed" Problem 405 "The route does not take this method.";
     NotAcceptable "not-acceptable" Problem 406 "The answer has none of the accepted forms.";
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
+    OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
     IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
         "Moves are answered only on a loopback address unless told otherwise.";
+    TokenMissing "token-missing" Problem 401 "The call needs a token.";
+    TokenUnknown "token-unknown" Problem 401 "The token is not known.";
+    RoleTooSmall "role-too-small" Problem 403 "The caller's role does not allow this.";
+    RateLimited "rate-limited" Failure 429 "The caller asks too often.";
 
     // The config.
     ConfigInvalid "config-invalid" Problem 503 "No valid config has been loaded yet.";
+    TokensInvalid "tokens-invalid" Problem 503 "No token that could be told has been loaded.";
 
     // The repository's files.
     ManifestNotFound "manifest-not-found" Problem 422 "No file of the repository holds the manifest.";
@@ -104,6 +110,19 @@ codes! {
 
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves are still under way.";
+    AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
+
+    // The Kubernetes API.
+    ClusterNotConfigured "cluster-not-configured" Failure 503 "It is not known how to reach the Kubernetes API.";
+    ClusterUnreachable "cluster-unreachable" Failure 502 "The Kubernetes API server cannot be reached.";
+    ClusterTokenRejected "cluster-token-rejected" Failure 502 "The Kubernetes API server does not know this server.";
+    SecretForbidden "secret-forbidden" Failure 502 "The Secret with the credentials may not be read.";
+    SecretNotFound "secret-not-found" Failure 502 "The Secret with the credentials does not exist.";
+    SecretUnusable "secret-unusable" Failure 502 "The Secret does not hold credentials for this repository.";
+
+    TooManyStreams "too-many-streams" Failure 503 "Too many connections follow the events.";
+    ReceiversInvalid "receivers-invalid" Failure 503 "The newest version of the receivers file was refused.";
+    ReceiverFailed "receiver-failed" Failure 502 "A receiver was not told of a commit.";
 
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";
@@ -137,6 +156,10 @@ impl Code {
         matches!(
             self,
             Self::Busy
+                | Self::RateLimited
+                | Self::AuthenticationUnavailable
+                | Self::ClusterUnreachable
+                | Self::TooManyStreams
                 | Self::ViewMissing
                 | Self::RemoteUnreachable
                 | Self::RemoteTimeout
@@ -218,10 +241,11 @@ mod tests {
             let status = code.http_status();
             match code.class() {
                 Class::Problem => {
-                    assert!((400..500).contains(&status) || *code == Code::ConfigInvalid, "{code}")
+                    let repaired_in_a_file = matches!(code, Code::ConfigInvalid | Code::TokensInvalid);
+                    assert!((400..500).contains(&status) || repaired_in_a_file, "{code}")
                 }
                 Class::Refusal => assert!(matches!(status, 409 | 412 | 423), "{code}"),
-                Class::Failure => assert!((500..505).contains(&status), "{code}"),
+                Class::Failure => assert!(status == 429 || (500..505).contains(&status), "{code}"),
             }
         }
     }

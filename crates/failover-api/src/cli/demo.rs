@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::output::say;
 use super::serve::Server;
+use crate::auth::Admission;
 use crate::git::{self, Author, RemoteUrl};
 use crate::pipeline::{self, Pipeline};
 use crate::telemetry::{self, LogFormat};
@@ -53,8 +54,15 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
-        pipeline: pipeline::Settings { author, root: None, poll: Duration::from_secs(1), signer: None },
-        allow_unauthenticated: false,
+        receivers: None,
+        pipeline: pipeline::Settings {
+            author,
+            root: None,
+            poll: Duration::from_secs(1),
+            signer: None,
+            credentials: None,
+        },
+        admission: Admission::ThisMachine,
     };
     let running = server.start()?;
     let address = listener.local_addr().map_err(|error| format!("the address is unknown: {error}"))?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::output::fail;
-use super::{demo, serve};
+use super::output::{fail, refuse};
+use super::{demo, serve, token};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
 const STACK: usize = 8 * 1024 * 1024;
@@ -25,11 +25,16 @@ enum Command {
     Serve(Box<serve::Flags>),
     /// Try everything on a made-up repository in a temporary folder; Ctrl-C removes it.
     Demo(demo::Flags),
+    /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
+    Token(token::Flags),
 }
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -39,6 +44,7 @@ pub fn run() -> ExitCode {
         match arguments.command {
             Command::Serve(flags) => serve::serve(*flags).await,
             Command::Demo(flags) => demo::demo(flags).await,
+            Command::Token(flags) => token::token(&flags),
         }
     });
     // A computation that does not end must not keep the process.

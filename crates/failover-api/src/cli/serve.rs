@@ -1,7 +1,7 @@
 //! `failover-api serve`
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,15 @@ use clap::Args;
 use failover_core::name::{BranchName, RepoPath};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::stop::stop_signal;
-use crate::git::{self, Author, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
+use crate::auth::{Admission, Authentication, Reads, TokenFile};
+use crate::cluster::{self, Follower, SecretCopy, SecretName};
+use crate::git::{self, Author, RemoteError, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
 use crate::http::{self, AppState};
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::{self, Observers, Pipeline};
 use crate::source;
 use crate::telemetry::{self, LogFormat};
 
@@ -42,6 +45,15 @@ pub(super) struct Flags {
     /// bearerToken, ca.crt, tls.crt and tls.key, githubAppID and its companions. Read again when they change.
     #[arg(long, env = "FAILOVER_API_GIT_SECRET_DIR", value_name = "FOLDER")]
     git_secret_dir: Option<PathBuf>,
+    /// The Git Secret itself, read through the Kubernetes API: in a pod as its ServiceAccount, elsewhere as KUBECONFIG says.
+    /// Nothing else of the cluster is read. Asked for again every 15 seconds.
+    #[arg(
+        long,
+        env = "FAILOVER_API_GIT_SECRET",
+        value_name = "NAMESPACE/NAME",
+        conflicts_with = "git_secret_dir"
+    )]
+    git_secret: Option<SecretName>,
     /// Your own OpenSSH configuration, for jump hosts and keys in hardware. It cannot loosen the checks made here.
     #[arg(long, env = "FAILOVER_API_SSH_CONFIG", value_name = "FILE")]
     ssh_config: Option<PathBuf>,
@@ -62,12 +74,22 @@ pub(super) struct Flags {
         default_value = "failover-api <failover-api@cluster.local>"
     )]
     author: Author,
+    /// Who is told at once that a commit landed: Flux's Receivers and other webhooks. Read again when it changes.
+    #[arg(long, env = "FAILOVER_API_RECEIVERS", value_name = "FILE")]
+    receivers: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, env = "FAILOVER_API_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// How log lines look.
     #[arg(long, env = "FAILOVER_API_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// Who may move services: one NAME ROLE sha256:HASH a line, as the command token prints it. Read again when it
+    /// changes. Callers on this machine need a token, too.
+    #[arg(long, env = "FAILOVER_API_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Answer reads only with a token, of either role. Probes are answered without.
+    #[arg(long, env = "FAILOVER_API_REQUIRE_TOKEN_FOR_READS")]
+    require_token_for_reads: bool,
     /// Answer moves from other machines although nobody is authenticated. Only behind something that checks callers.
     #[arg(long, env = "FAILOVER_API_ALLOW_UNAUTHENTICATED_MOVES")]
     allow_unauthenticated_moves: bool,
@@ -90,8 +112,15 @@ fn parse_poll(text: &str) -> Result<Duration, String> {
 /// Serves until asked to stop.
 pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     telemetry::start(flags.log_format, LevelFilter::INFO);
+    let admission = admission(&flags)?;
     let url = RemoteUrl::parse(&flags.repo).map_err(|error| format!("--repo: {error}"))?;
-    let ssh = ssh_settings(&url, &flags)?;
+    let cluster = match &flags.git_secret {
+        Some(name) => Some(read_secret(name, &url, &flags).await?),
+        None => None,
+    };
+    let secret_folder =
+        cluster.as_ref().map(|secret| secret.folder().to_owned()).or(flags.git_secret_dir.clone());
+    let ssh = ssh_settings(&url, &flags, secret_folder.as_deref())?;
     if let RemoteUrl::Http { text } = &url
         && text.starts_with("http://")
     {
@@ -102,7 +131,7 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     if let Some(folder) = flags.git_secret_dir.as_ref().filter(|folder| !folder.is_dir()) {
         tracing::warn!(folder = %folder.display(), "--git-secret-dir is not there yet");
     }
-    let secret = SecretFolder(flags.git_secret_dir);
+    let secret = SecretFolder(secret_folder);
     let settings = git::Settings { url, branch: flags.branch, ssh, secret, cache: flags.cache_dir };
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| {
         format!("--listen {} cannot be used: {error}; give another address or port", flags.listen)
@@ -114,24 +143,83 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     let server = Server {
         git: settings,
         config: flags.config,
-        pipeline: pipeline::Settings { author: flags.author, root: flags.root, poll: flags.poll, signer },
-        allow_unauthenticated: flags.allow_unauthenticated_moves,
+        receivers: flags.receivers,
+        pipeline: pipeline::Settings {
+            author: flags.author,
+            root: flags.root,
+            poll: flags.poll,
+            signer,
+            credentials: cluster.as_ref().map(Follower::problem),
+        },
+        admission,
     };
     let running = server.start()?;
+    if let Some(secret) = cluster {
+        tokio::spawn(renew_rejected(running.pipeline().failures(), secret));
+    }
     running.answer(listener).await
 }
 
+/// How callers are told apart. Flags that contradict each other are refused here, and not by their mere presence,
+/// since a twin in the environment may say `false`.
+fn admission(flags: &Flags) -> Result<Admission, String> {
+    match (flags.token_file.clone(), flags.require_token_for_reads, flags.allow_unauthenticated_moves) {
+        (Some(_), _, true) => {
+            Err("--token-file and --allow-unauthenticated-moves contradict each other; give one of them"
+                .to_owned())
+        }
+        (None, true, _) => Err("--require-token-for-reads needs --token-file".to_owned()),
+        (Some(file), closed, false) => {
+            let reads = if closed { Reads::Closed } else { Reads::Open };
+            Ok(Admission::Tokens(Arc::new(Authentication::new(Some(TokenFile::follow(file)), None, reads))))
+        }
+        (None, false, true) => Ok(Admission::anybody()),
+        (None, false, false) => Ok(Admission::ThisMachine),
+    }
+}
+
+/// Starts to read the Secret. Whether it can be read is a matter of health, and no reason not to start: reads are
+/// answered, and what is wrong is told.
+async fn read_secret(name: &SecretName, url: &RemoteUrl, flags: &Flags) -> Result<Follower, String> {
+    let mut needed = Vec::new();
+    if matches!(url, RemoteUrl::Ssh { .. }) && flags.ssh_config.is_none() {
+        needed.extend(flags.ssh_key.is_none().then_some("identity"));
+        needed.extend(flags.known_hosts.is_none().then_some("known_hosts"));
+    }
+    let copy = SecretCopy::make(flags.cache_dir.clone())
+        .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
+    let secret = cluster::follow(name.clone(), needed, copy);
+    // An API server that is well answers at once, and then the first look at the repository is not in vain.
+    secret.first_look(Duration::from_secs(2)).await;
+    Ok(secret)
+}
+
+/// Has the Secret read anew where the remote turns its credentials away.
+async fn renew_rejected(mut failures: watch::Receiver<Option<RemoteError>>, secret: Follower) {
+    while failures.changed().await.is_ok() {
+        let rejected =
+            failures.borrow_and_update().as_ref().is_some_and(|error| cluster::may_be_outdated(error.code));
+        if rejected {
+            secret.look_soon();
+        }
+    }
+}
+
 /// The SSH files: those that are named, or those of the Secret.
-fn ssh_settings(url: &RemoteUrl, flags: &Flags) -> Result<Option<SshSettings>, String> {
+fn ssh_settings(
+    url: &RemoteUrl,
+    flags: &Flags,
+    secret: Option<&Path>,
+) -> Result<Option<SshSettings>, String> {
     if !matches!(url, RemoteUrl::Ssh { .. }) {
         return Ok(None);
     }
-    let of_secret = |name: &str| flags.git_secret_dir.as_ref().map(|folder| folder.join(name));
+    let of_secret = |name: &str| secret.map(|folder| folder.join(name));
     let key = flags.ssh_key.clone().or_else(|| of_secret("identity"));
     let known_hosts = flags.known_hosts.clone().or_else(|| of_secret("known_hosts"));
     if flags.ssh_config.is_none() && (key.is_none() || known_hosts.is_none()) {
         return Err(
-            "a repository behind SSH needs --ssh-key and --known-hosts, or --git-secret-dir with the files identity and known_hosts; ssh-keyscan shows a server's host keys"
+            "a repository behind SSH needs --ssh-key and --known-hosts, or --git-secret or --git-secret-dir with identity and known_hosts; ssh-keyscan shows a server's host keys"
                 .to_owned(),
         );
     }
@@ -157,8 +245,9 @@ fn ssh_settings(url: &RemoteUrl, flags: &Flags) -> Result<Option<SshSettings>, S
 pub(super) struct Server {
     pub(super) git: git::Settings,
     pub(super) config: PathBuf,
+    pub(super) receivers: Option<PathBuf>,
     pub(super) pipeline: pipeline::Settings,
-    pub(super) allow_unauthenticated: bool,
+    pub(super) admission: Admission,
 }
 
 /// A server that reads its repository and is ready to answer.
@@ -171,8 +260,9 @@ impl Server {
         let repository = Repository::new(self.git)
             .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
         let config = source::watch(self.config);
-        let pipeline = Pipeline::start(self.pipeline, repository, config);
-        Ok(Running { state: AppState::new(pipeline, self.allow_unauthenticated) })
+        let observers = Observers::start(self.receivers);
+        let pipeline = Pipeline::start(self.pipeline, repository, config, observers);
+        Ok(Running { state: AppState::new(pipeline, self.admission) })
     }
 }
 
@@ -180,10 +270,8 @@ impl Running {
     /// Answers on `listener` until asked to stop.
     pub(super) async fn answer(self, listener: TcpListener) -> Result<(), String> {
         let address = listener.local_addr().map_err(|error| format!("the address is unknown: {error}"))?;
-        if !address.ip().is_loopback() && !self.state.allow_unauthenticated {
-            tracing::warn!(
-                "moves are answered only for callers on this machine; see --allow-unauthenticated-moves"
-            );
+        if !address.ip().is_loopback() && matches!(self.state.admission, Admission::ThisMachine) {
+            tracing::warn!("moves are answered only for callers on this machine; see --token-file");
         }
         let stop = stop_signal()?;
         tracing::info!(%address, "listening");

@@ -11,16 +11,19 @@ const GUARD: &str = "failover-cache.lock";
 
 /// A folder of this process alone, removed when dropped.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub struct CacheFolder {
     folder: TempDir,
     /// Held as long as the process lives, however it ends.
     _lock: File,
 }
 
-impl Cache {
+impl CacheFolder {
     /// Makes a folder below `parent`, and removes those whose process is gone: in memory-backed storage they would
     /// count as memory for as long as the pod lives.
-    pub(super) fn make(parent: Option<PathBuf>) -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn make(parent: Option<PathBuf>) -> std::io::Result<Self> {
         let parent = parent.unwrap_or_else(std::env::temp_dir);
         std::fs::create_dir_all(&parent)?;
         // A folder that another server makes at this moment must not be taken for one that was left.
@@ -39,7 +42,9 @@ impl Cache {
         Ok(Self { folder, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// The folder, which only this user can read.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn only_folders_without_a_process_are_removed() {
         let parent = TempDir::new().unwrap();
-        let make = || Cache::make(Some(parent.path().to_owned())).unwrap();
+        let make = || CacheFolder::make(Some(parent.path().to_owned())).unwrap();
         let alive = make();
         let left = parent.path().join("failover-cache-left");
         let young = parent.path().join("failover-cache-young");

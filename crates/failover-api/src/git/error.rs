@@ -61,10 +61,10 @@ impl RemoteError {
                 "install the library libnss-wrapper, or give the uid an entry in /etc/passwd (mount one, or run as a uid that has one), or use https://"
             }
             Code::CredentialsRejected => {
-                "check the files in --git-secret-dir: username and password, or bearerToken; they are read again when they change"
+                "check the Secret of --git-secret, or the files in --git-secret-dir: username and password, or bearerToken; they are read again when they change"
             }
             Code::CertificateUnknown => {
-                "put the certificate of the authority that signed the host's one into ca.crt of --git-secret-dir"
+                "put the certificate of the authority that signed the host's one into ca.crt of the Secret of --git-secret, or of --git-secret-dir"
             }
             Code::RemoteRefused => {
                 "read what the Git host says; a key or token that may only read cannot move anything"

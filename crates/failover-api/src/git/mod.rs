@@ -24,6 +24,7 @@ mod fetch;
 mod remote;
 mod repository;
 
+pub use cache::CacheFolder;
 pub use commit::NewCommit;
 pub use error::RemoteError;
 pub use mirror::{Author, CommitError, Mirror};

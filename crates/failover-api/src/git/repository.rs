@@ -8,7 +8,7 @@ use failover_core::code::Code;
 use failover_core::name::{BranchName, CommitId};
 use tokio::time::Instant;
 
-use super::cache::Cache;
+use super::cache::CacheFolder;
 use super::commit::NewCommit;
 use super::error::RemoteError;
 use super::mirror::Mirror;
@@ -62,7 +62,7 @@ pub struct Repository {
     mirror: Mutex<Option<Arc<Mirror>>>,
     /// Until when the host wants to be left alone, and what it said.
     paused: Mutex<Option<(Instant, RemoteError)>>,
-    cache: Cache,
+    cache: CacheFolder,
 }
 
 impl Repository {
@@ -71,7 +71,7 @@ impl Repository {
     /// # Errors
     /// The cache folder cannot be used.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let cache = Cache::make(settings.cache)?;
+        let cache = CacheFolder::make(settings.cache)?;
         let remote = Remote::new(&settings.url, settings.ssh.as_ref(), settings.secret, cache.path())?;
         Ok(Self {
             remote,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::answer::Readable;
 use super::problem::Answer;
 use super::state::AppState;
+use crate::auth::Admission;
 use crate::source::ConfigProblem;
 
 /// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
@@ -33,6 +34,12 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
         let detail = problem.to_string();
         problems.push(json!({ "code": Code::ConfigInvalid, "detail": detail, "hint": "repair the config file; it is read again by itself" }));
     }
+    if let Admission::Tokens(known) = &state.admission {
+        problems.extend(known.problems().iter().map(|problem| json!(problem)));
+    }
+    if let Some(problem) = state.pipeline.credentials_problem() {
+        problems.push(json!(problem));
+    }
     if let Some(error) = &failure {
         problems.push(json!({ "code": error.code, "detail": error.detail, "hint": error.hint() }));
     }
@@ -58,6 +65,19 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
             "hint": "it is being found out; ask the move again with the same Idempotency-Key",
             "operation_id": doubt.operation,
             "commit": doubt.commit,
+        }));
+    }
+    let receivers = state.pipeline.notifier().state();
+    if let Some(problem) = &receivers.problem {
+        let hint = "repair the file that --receivers names; it is read again by itself, and the last good one is in force";
+        problems.push(json!({ "code": Code::ReceiversInvalid, "detail": problem.to_string(), "hint": hint }));
+    }
+    for failing in state.pipeline.notifier().failing() {
+        problems.push(json!({
+            "code": Code::ReceiverFailed,
+            "detail": format!("the receiver {} was not told of the last commit: {}", failing.receiver, failing.detail),
+            "hint": "moves are not affected: Flux finds the commit at its next look",
+            "receiver": failing.receiver,
         }));
     }
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {

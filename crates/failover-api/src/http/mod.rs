@@ -6,10 +6,14 @@ mod answer;
 mod rendered;
 mod state;
 mod guard;
+mod webhook;
 mod options;
 mod services;
 mod moves;
 mod health;
+mod operations;
+mod events;
+mod metrics;
 mod server;
 mod router;
 

@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::api::Server;
+use crate::support::events::Events;
 use crate::support::git::{Repository, git};
 use crate::support::process::{Pid, Signal, run, signal};
 
 /// A fenced block of a Markdown text.
-struct Block {
-    language: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 fn root() -> PathBuf {
@@ -32,15 +33,19 @@ fn read(path: &str) -> String {
 }
 
 /// Every document, with its path from the root.
-fn documents() -> Vec<(String, String)> {
-    let in_folder = fs::read_dir(root().join("docs")).unwrap();
-    let names = in_folder.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
-    let mut paths: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+pub(crate) fn documents() -> Vec<(String, String)> {
+    let in_folder = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()));
+        names.filter(|name| name.ends_with(".md")).collect::<Vec<_>>()
+    };
+    let mut paths = in_folder("docs");
+    paths.extend(in_folder("docs/runbooks"));
     paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "deploy/README.md"].map(str::to_owned));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-fn blocks(markdown: &str) -> Vec<Block> {
+pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for line in markdown.lines() {
@@ -89,6 +94,11 @@ fn docs_examples_parse() {
                         config::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
                         configs += 1;
                     }
+                    if text.starts_with("receivers:") {
+                        config::parse_receivers(&text)
+                            .unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
+                        configs += 1;
+                    }
                 }
                 "json" => {
                     let answer: Value =
@@ -110,11 +120,14 @@ fn docs_links_lead_somewhere() {
             let target = text[at + 2..].split(')').next().unwrap();
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             if !file.starts_with("https://") {
-                let linked = fs::read_to_string(folder.join(file))
-                    .unwrap_or_else(|error| panic!("{path}: {target}: {error}"));
+                let linked = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+                let linked =
+                    fs::read_to_string(linked).unwrap_or_else(|error| panic!("{path}: {target}: {error}"));
                 let mut headings = linked.lines().filter(|line| line.starts_with('#'));
+                // As web pages of Markdown name their headings: without punctuation.
                 let is_meant = |line: &str| {
-                    line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-") == heading
+                    let text = line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+                    text.replace(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_'), "") == heading
                 };
                 assert!(heading.is_empty() || headings.any(is_meant), "{path}: {target} has no such heading");
             }
@@ -200,8 +213,16 @@ fn docs_routes_are_all_routes() {
         .filter(|(method, path)| matches!(*method, "GET" | "POST") && path.starts_with('/'))
         .collect();
     server.wait_until("/readyz", |reply| reply.status == 200, crate::support::process::PATIENCE);
+    let moved = server.promote("sonarr").json;
     for (method, path) in &routes {
-        let reply = server.request(method, &path.replace("{service}", "sonarr"), "", &[]);
+        if *path == "/api/events" {
+            let head = Events::follow(&server).head;
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            continue;
+        }
+        let path =
+            path.replace("{service}", "sonarr").replace("{id}", moved["operation_id"].as_str().unwrap());
+        let reply = server.request(method, &path, "", &[]);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }
     let documented: BTreeSet<&str> = routes.iter().map(|(_, path)| path.split('?').next().unwrap()).collect();
@@ -226,7 +247,7 @@ fn docs_first_screen_has_the_two_commands() {
 const DOCUMENTED: &str = "127.0.0.1:8080";
 
 /// A running `failover-api demo`.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
     address: String,
     repository: PathBuf,
@@ -237,7 +258,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let temporary = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -258,7 +279,7 @@ impl Demo {
     }
 
     /// Runs a script of the documents, with the address that this demo has, and returns what it prints.
-    fn bash(&self, script: &str, folder: &Path) -> String {
+    pub(crate) fn bash(&self, script: &str, folder: &Path) -> String {
         assert!(script.contains(DOCUMENTED), "{script}");
         let script = script.replace(DOCUMENTED, &self.address);
         let mut command = Command::new("bash");

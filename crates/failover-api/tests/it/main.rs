@@ -29,10 +29,12 @@ macro_rules! on_hosts {
 }
 
 mod docs;
+mod docs_commands;
 mod kit;
 mod kit_audit;
 mod kit_proxy;
 mod kit_hosts;
+mod auth;
 mod branches;
 mod cache;
 mod chaos;
@@ -47,11 +49,16 @@ mod hosts;
 mod https;
 mod http;
 mod large;
+mod metrics;
 mod moves;
+mod notify;
 mod odd_hosts;
+mod operations;
+mod secrets;
 mod signing;
 mod ssh;
 mod ssh_settings;
+mod webhooks;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]

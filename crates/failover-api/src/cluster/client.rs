@@ -1,0 +1,134 @@
+//! One request: get this Secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{GetParams, Request};
+use kube::config::{Config, KubeConfigOptions, KubeconfigError};
+use kube::{Client, Resource as _};
+
+use super::error::SecretError;
+use super::files::Values;
+use super::name::SecretName;
+
+/// The longest that one answer may take.
+const LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// What every pod is told, and nothing else.
+const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
+
+/// What of the Secret is read. It must never be shown, so it has no way to be.
+#[derive(serde::Deserialize)]
+struct Body {
+    data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// Whom to ask for one Secret.
+pub(super) struct SecretClient {
+    secret: SecretName,
+    client: Option<Client>,
+}
+
+impl SecretClient {
+    /// Touches nothing yet.
+    pub(super) fn new(secret: SecretName) -> Self {
+        Self { secret, client: None }
+    }
+
+    /// The Secret as it is now.
+    pub(super) async fn get(&mut self) -> Result<Values, SecretError> {
+        let late = || SecretError::Unreachable { reason: "no answer came in time".to_owned() };
+        let found = tokio::time::timeout(LIMIT, self.ask()).await.unwrap_or_else(|_| Err(late()));
+        if found.is_err() {
+            // What it was told about the API server may have been wrong, or be out of date.
+            self.client = None;
+        }
+        found
+    }
+
+    async fn ask(&mut self) -> Result<Values, SecretError> {
+        let client = match &self.client {
+            Some(client) => client,
+            None => self.client.insert(connect().await?),
+        };
+        let path = Secret::url_path(&(), Some(self.secret.namespace.as_str()));
+        let request = Request::new(path).get(self.secret.name.as_str(), &GetParams::default());
+        let request = request.map_err(|error| SecretError::Failed { reason: error.to_string() })?;
+        // As text: kube's own reading of a type logs the whole answer when it does not fit, and here that is the Secret.
+        let text = client.request_text(request).await.map_err(|error| self.refused(error))?;
+        let body: Body = serde_json::from_str(&text).map_err(|_| SecretError::Failed {
+            reason: "its answer to a request for a Secret is not one".to_owned(),
+        })?;
+        let data = body.data.unwrap_or_default();
+        Ok(Values::of(data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "kube's errors are many, and most are about the way there"
+    )]
+    fn refused(&self, error: kube::Error) -> SecretError {
+        let secret = || self.secret.clone();
+        match error {
+            kube::Error::Api(status) => {
+                let reason = one_line(&status.message);
+                match status.code {
+                    401 => SecretError::Unauthenticated { reason },
+                    403 => SecretError::Forbidden { secret: secret(), reason },
+                    404 => SecretError::NotFound { secret: secret() },
+                    code => SecretError::Failed { reason: format!("{code} {reason}") },
+                }
+            }
+            error => SecretError::Unreachable { reason: with_sources(&error) },
+        }
+    }
+}
+
+/// In a pod as its ServiceAccount, whose token and certificate authority kube reads again as they change; elsewhere as
+/// the kubeconfig says.
+async fn connect() -> Result<Client, SecretError> {
+    let no_config = |reason: String| SecretError::NoConfig { reason };
+    let mut config = if std::env::var_os(IN_CLUSTER).is_some() {
+        Config::incluster().map_err(|error| no_config(with_sources(&error)))?
+    } else {
+        Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .map_err(|error| no_config(unusable_kubeconfig(&error)))?
+    };
+    config.connect_timeout = Some(CONNECT_LIMIT);
+    config.read_timeout = Some(LIMIT);
+    // Whoever asks again decides when.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| no_config(with_sources(&error)))
+}
+
+/// What is wrong with a kubeconfig; a parser's words may quote from it, and it holds credentials.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only one quotes")]
+fn unusable_kubeconfig(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(_) => "this is no pod, and the kubeconfig is not one".to_owned(),
+        other => format!("this is no pod, and {}", one_line(&other.to_string())),
+    }
+}
+
+/// The message with those of its causes, as far as each says more.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    one_line(&text)
+}
+
+/// Somebody else's words, shortened to one line without control characters.
+fn one_line(words: &str) -> String {
+    const MAX_CHARS: usize = 600;
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
+}
