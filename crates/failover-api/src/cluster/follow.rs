@@ -168,16 +168,15 @@ impl Looking {
 
 /// Whether credentials that were just renewed could be the answer to a remote's "no" with this code.
 #[must_use]
-#[expect(clippy::wildcard_enum_match_arm, reason = "most codes are not about credentials")]
 pub fn may_be_outdated(code: Code) -> bool {
-    match code {
+    matches!(
+        code,
         Code::SshKeyRejected
-        | Code::SshKeyUnusable
-        | Code::HostKeyUnknown
-        | Code::HostKeyChanged
-        | Code::CredentialsRejected
-        | Code::CertificateUnknown
-        | Code::RepositoryNotFound => true,
-        _ => false,
-    }
+            | Code::SshKeyUnusable
+            | Code::HostKeyUnknown
+            | Code::HostKeyChanged
+            | Code::CredentialsRejected
+            | Code::CertificateUnknown
+            | Code::RepositoryNotFound
+    )
 }
