@@ -121,7 +121,7 @@ pub(crate) fn wait_for_health(server: &Server, code: &str) -> Value {
         match found {
             None if code.is_empty() && problems.is_empty() => Ok(Value::Null),
             Some(problem) => Ok(problem),
-            None => Err(health.text),
+            None => Err(format!("{}\n{}", health.text, server.log().join("\n"))),
         }
     })
 }

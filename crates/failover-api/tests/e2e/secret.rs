@@ -25,6 +25,7 @@ fn a_rotated_key_is_followed_without_a_restart() {
     assert!(cluster.sshd.kill_sessions() > 0);
     wait_for_health(&server, "ssh-key-rejected");
     server.demote("sonarr").assert_problem(502, "ssh-key-rejected");
+    // What is left of the old public key does not matter to Flux, and so not here.
     fs::rename(&key, cluster.sshd.key()).unwrap();
     cluster.write_ssh_secret();
     wait_for_health(&server, "");
