@@ -3,7 +3,9 @@
 //! Modules are declared in their order: each uses only those above it.
 
 pub mod clock;
+pub mod reload;
 pub mod source;
+pub mod auth;
 pub mod git;
 pub mod cluster;
 pub mod view;

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use failover_core::config::{self, Config, ConfigErrors};
 use tokio::sync::watch;
 
-/// How often the file is looked at. A mounted ConfigMap changes by a swap of symbolic links, which reading by
-/// path always follows and file notifications often miss.
-const INTERVAL: Duration = Duration::from_secs(1);
+use crate::reload::{self, Followed};
 
 /// The config in force, and what is wrong with the file if it is not the one.
 #[derive(Debug, Clone, Default)]
@@ -41,69 +38,23 @@ pub enum ConfigProblem {
 /// Reads `path` now and keeps looking at it in the background.
 #[must_use]
 pub fn watch(path: PathBuf) -> watch::Receiver<ConfigState> {
-    let mut reader = Reader { path, last: None };
-    let mut state = ConfigState::default();
-    if let Some(found) = reader.look() {
-        state.take(found, &reader.path);
-    }
-    let (sender, receiver) = watch::channel(state);
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !sender.is_closed() {
-            ticks.tick().await;
-            // Read on a thread of its own: a mounted file can hang, and a defect must not end the watching.
-            let (path, mut looking) = (reader.path.clone(), reader.clone());
-            let found = tokio::task::spawn_blocking(move || {
-                let found = looking.look();
-                (looking, found)
-            });
-            match found.await {
-                Ok((looked, Some(found))) => {
-                    reader = looked;
-                    sender.send_modify(|state| state.take(found, &path));
-                }
-                Ok((_, None)) => {}
-                Err(error) => {
-                    tracing::error!(%error, "reading the config ended abnormally");
-                    let reason = "reading it ended abnormally; please report the file".to_owned();
-                    reader.last = read(&path).into();
-                    sender.send_modify(|state| {
-                        state.problem = Some(ConfigProblem::Unreadable { path: path.clone(), reason });
-                    });
-                }
+    reload::follow(path, ConfigState::default())
+}
+
+impl Followed for ConfigState {
+    type Found = Result<Config, ConfigProblem>;
+
+    fn judge(path: &Path, text: Result<&str, &str>) -> Self::Found {
+        match text {
+            Ok(text) => Ok(config::parse(text)?),
+            Err(reason) => {
+                Err(ConfigProblem::Unreadable { path: path.to_owned(), reason: reason.to_owned() })
             }
         }
-    });
-    receiver
-}
-
-#[derive(Debug, Clone)]
-struct Reader {
-    path: PathBuf,
-    /// What the last look found, so that a file is judged once.
-    last: Option<Result<String, String>>,
-}
-
-impl Reader {
-    /// What the file says; `None` when it is as it was.
-    fn look(&mut self) -> Option<Result<Config, ConfigProblem>> {
-        let found = read(&self.path);
-        if self.last.as_ref() == Some(&found) {
-            return None;
-        }
-        let parsed = match &found {
-            Ok(text) => config::parse(text).map_err(ConfigProblem::Invalid),
-            Err(reason) => Err(ConfigProblem::Unreadable { path: self.path.clone(), reason: reason.clone() }),
-        };
-        self.last = Some(found);
-        Some(parsed)
     }
-}
 
-impl ConfigState {
     /// Puts a good config into force; a bad one is only told of.
-    fn take(&mut self, found: Result<Config, ConfigProblem>, path: &Path) {
+    fn take(&mut self, found: Self::Found, path: &Path) {
         match found {
             Ok(config) => {
                 self.generation += 1;
@@ -131,9 +82,4 @@ impl ConfigState {
             }
         }
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
 }

@@ -83,9 +83,14 @@ codes! {
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
         "Moves are answered only on a loopback address unless told otherwise.";
+    TokenMissing "token-missing" Problem 401 "The call needs a token.";
+    TokenUnknown "token-unknown" Problem 401 "The token is not known.";
+    RoleTooSmall "role-too-small" Problem 403 "The caller's role does not allow this.";
+    RateLimited "rate-limited" Failure 429 "The caller asks too often.";
 
     // The config.
     ConfigInvalid "config-invalid" Problem 503 "No valid config has been loaded yet.";
+    TokensInvalid "tokens-invalid" Problem 503 "No token that could be told has been loaded.";
 
     // The repository's files.
     ManifestNotFound "manifest-not-found" Problem 422 "No file of the repository holds the manifest.";
@@ -104,6 +109,7 @@ codes! {
 
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves are still under way.";
+    AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
 
     // The Kubernetes API.
     ClusterNotConfigured "cluster-not-configured" Failure 503 "It is not known how to reach the Kubernetes API.";
@@ -145,6 +151,8 @@ impl Code {
         matches!(
             self,
             Self::Busy
+                | Self::RateLimited
+                | Self::AuthenticationUnavailable
                 | Self::ClusterUnreachable
                 | Self::ViewMissing
                 | Self::RemoteUnreachable
@@ -227,10 +235,11 @@ mod tests {
             let status = code.http_status();
             match code.class() {
                 Class::Problem => {
-                    assert!((400..500).contains(&status) || *code == Code::ConfigInvalid, "{code}")
+                    let repaired_in_a_file = matches!(code, Code::ConfigInvalid | Code::TokensInvalid);
+                    assert!((400..500).contains(&status) || repaired_in_a_file, "{code}")
                 }
                 Class::Refusal => assert!(matches!(status, 409 | 412 | 423), "{code}"),
-                Class::Failure => assert!((500..505).contains(&status), "{code}"),
+                Class::Failure => assert!(status == 429 || (500..505).contains(&status), "{code}"),
             }
         }
     }

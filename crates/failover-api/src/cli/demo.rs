@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::output::say;
 use super::serve::Server;
+use crate::auth::Admission;
 use crate::git::{self, Author, RemoteUrl};
 use crate::pipeline::{self, Pipeline};
 use crate::telemetry::{self, LogFormat};
@@ -60,7 +61,7 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             signer: None,
             credentials: None,
         },
-        allow_unauthenticated: false,
+        admission: Admission::ThisMachine,
     };
     let running = server.start()?;
     let address = listener.local_addr().map_err(|error| format!("the address is unknown: {error}"))?;

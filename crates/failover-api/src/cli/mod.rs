@@ -4,6 +4,7 @@ mod output;
 mod stop;
 mod serve;
 mod demo;
+mod token;
 mod run;
 
 pub use output::fail;

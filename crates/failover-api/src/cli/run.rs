@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::output::fail;
-use super::{demo, serve};
+use super::{demo, serve, token};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
 const STACK: usize = 8 * 1024 * 1024;
@@ -25,6 +25,8 @@ enum Command {
     Serve(Box<serve::Flags>),
     /// Try everything on a made-up repository in a temporary folder; Ctrl-C removes it.
     Demo(demo::Flags),
+    /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
+    Token(token::Flags),
 }
 
 /// Runs the command that the arguments name.
@@ -39,6 +41,7 @@ pub fn run() -> ExitCode {
         match arguments.command {
             Command::Serve(flags) => serve::serve(*flags).await,
             Command::Demo(flags) => demo::demo(flags).await,
+            Command::Token(flags) => token::token(&flags),
         }
     });
     // A computation that does not end must not keep the process.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::stop::stop_signal;
+use crate::auth::{Admission, Authentication, Reads, TokenFile};
 use crate::cluster::{self, Follower, SecretCopy, SecretName};
 use crate::git::{self, Author, RemoteError, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
 use crate::http::{self, AppState};
@@ -79,6 +80,13 @@ pub(super) struct Flags {
     /// How log lines look.
     #[arg(long, env = "FAILOVER_API_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// Who may move services: one NAME ROLE sha256:HASH a line, as the command token prints it. Read again when it
+    /// changes. Callers on this machine need a token, too.
+    #[arg(long, env = "FAILOVER_API_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Answer reads only with a token, of either role. Probes are answered without.
+    #[arg(long, env = "FAILOVER_API_REQUIRE_TOKEN_FOR_READS")]
+    require_token_for_reads: bool,
     /// Answer moves from other machines although nobody is authenticated. Only behind something that checks callers.
     #[arg(long, env = "FAILOVER_API_ALLOW_UNAUTHENTICATED_MOVES")]
     allow_unauthenticated_moves: bool,
@@ -101,6 +109,7 @@ fn parse_poll(text: &str) -> Result<Duration, String> {
 /// Serves until asked to stop.
 pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     telemetry::start(flags.log_format, LevelFilter::INFO);
+    let admission = admission(&flags)?;
     let url = RemoteUrl::parse(&flags.repo).map_err(|error| format!("--repo: {error}"))?;
     let cluster = match &flags.git_secret {
         Some(name) => Some(read_secret(name, &url, &flags).await?),
@@ -138,13 +147,31 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
             signer,
             credentials: cluster.as_ref().map(Follower::problem),
         },
-        allow_unauthenticated: flags.allow_unauthenticated_moves,
+        admission,
     };
     let running = server.start()?;
     if let Some(secret) = cluster {
         tokio::spawn(renew_rejected(running.pipeline().failures(), secret));
     }
     running.answer(listener).await
+}
+
+/// How callers are told apart. Flags that contradict each other are refused here, and not by their mere presence,
+/// since a twin in the environment may say `false`.
+fn admission(flags: &Flags) -> Result<Admission, String> {
+    match (flags.token_file.clone(), flags.require_token_for_reads, flags.allow_unauthenticated_moves) {
+        (Some(_), _, true) => {
+            Err("--token-file and --allow-unauthenticated-moves contradict each other; give one of them"
+                .to_owned())
+        }
+        (None, true, _) => Err("--require-token-for-reads needs --token-file".to_owned()),
+        (Some(file), closed, false) => {
+            let reads = if closed { Reads::Closed } else { Reads::Open };
+            Ok(Admission::Tokens(Arc::new(Authentication::new(Some(TokenFile::follow(file)), None, reads))))
+        }
+        (None, false, true) => Ok(Admission::anybody()),
+        (None, false, false) => Ok(Admission::ThisMachine),
+    }
 }
 
 /// Starts to read the Secret. Whether it can be read is a matter of health, and no reason not to start: reads are
@@ -215,7 +242,7 @@ pub(super) struct Server {
     pub(super) git: git::Settings,
     pub(super) config: PathBuf,
     pub(super) pipeline: pipeline::Settings,
-    pub(super) allow_unauthenticated: bool,
+    pub(super) admission: Admission,
 }
 
 /// A server that reads its repository and is ready to answer.
@@ -229,7 +256,7 @@ impl Server {
             .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
         let config = source::watch(self.config);
         let pipeline = Pipeline::start(self.pipeline, repository, config);
-        Ok(Running { state: AppState::new(pipeline, self.allow_unauthenticated) })
+        Ok(Running { state: AppState::new(pipeline, self.admission) })
     }
 }
 
@@ -237,10 +264,8 @@ impl Running {
     /// Answers on `listener` until asked to stop.
     pub(super) async fn answer(self, listener: TcpListener) -> Result<(), String> {
         let address = listener.local_addr().map_err(|error| format!("the address is unknown: {error}"))?;
-        if !address.ip().is_loopback() && !self.state.allow_unauthenticated {
-            tracing::warn!(
-                "moves are answered only for callers on this machine; see --allow-unauthenticated-moves"
-            );
+        if !address.ip().is_loopback() && matches!(self.state.admission, Admission::ThisMachine) {
+            tracing::warn!("moves are answered only for callers on this machine; see --token-file");
         }
         let stop = stop_signal()?;
         tracing::info!(%address, "listening");

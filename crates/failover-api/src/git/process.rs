@@ -25,7 +25,7 @@ pub(super) enum Launcher {
     /// On this machine, for a repository in this folder.
     Local(PathBuf),
     /// On the other side of an SSH connection.
-    Ssh(SshCommand),
+    Ssh(Box<SshCommand>),
 }
 
 impl Launcher {

@@ -118,7 +118,7 @@ impl Remote {
             (RemoteUrl::Local(path), _) => Transport::Command(Arc::new(Launcher::Local(path.clone()))),
             (RemoteUrl::Ssh { destination, port, path, .. }, Some(settings)) => {
                 let ssh = SshCommand::new(settings, destination, *port, path, folder)?;
-                Transport::Command(Arc::new(Launcher::Ssh(ssh)))
+                Transport::Command(Arc::new(Launcher::Ssh(Box::new(ssh))))
             }
             (RemoteUrl::Ssh { .. }, None) => return Err(std::io::Error::other("SSH has no settings")),
             (RemoteUrl::Http { text }, _) => Transport::Https(Https::new(text, secret)),

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::answer::Readable;
 use super::problem::Answer;
 use super::state::AppState;
+use crate::auth::Admission;
 use crate::source::ConfigProblem;
 
 /// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
@@ -32,6 +33,9 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
     if let Some(problem) = &config.problem {
         let detail = problem.to_string();
         problems.push(json!({ "code": Code::ConfigInvalid, "detail": detail, "hint": "repair the config file; it is read again by itself" }));
+    }
+    if let Admission::Tokens(known) = &state.admission {
+        problems.extend(known.problems().iter().map(|problem| json!(problem)));
     }
     if let Some(problem) = state.pipeline.credentials_problem() {
         problems.push(json!(problem));

@@ -6,6 +6,7 @@ mod answer;
 mod rendered;
 mod state;
 mod guard;
+mod webhook;
 mod options;
 mod services;
 mod moves;

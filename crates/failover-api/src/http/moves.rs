@@ -1,11 +1,10 @@
 //! Moving a service, and showing what a move would do.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
@@ -13,12 +12,15 @@ use failover_core::intent::Intent;
 use failover_core::name::{Actor, Role, ServiceName};
 use failover_core::plan::unknown_service;
 use failover_core::render;
+use serde_json::json;
 
 use super::answer::{self, Readable};
+use super::guard::Caller;
 use super::options::Options;
 use super::problem::{Answer, ServiceParameter};
 use super::services::newest;
 use super::state::{AppState, MAX_BODY};
+use super::webhook::Alarm;
 use crate::clock;
 
 /// How long a client may take to send a body.
@@ -29,7 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct ServiceRequest {
     service: String,
     query: String,
-    peer: SocketAddr,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 }
@@ -41,10 +43,10 @@ impl FromRequest<AppState> for ServiceRequest {
         let (mut parts, body) = request.into_parts();
         let service = ServiceParameter::from_request_parts(&mut parts, state).await;
         let ServiceParameter(service) = service.map_err(IntoResponse::into_response)?;
-        let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, state).await;
-        let ConnectInfo(peer) = peer.map_err(IntoResponse::into_response)?;
+        let caller = Extension::<Caller>::from_request_parts(&mut parts, state).await;
+        let Extension(caller) = caller.map_err(IntoResponse::into_response)?;
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { service, query, peer, headers: parts.headers, body })
+        Ok(Self { service, query, caller, headers: parts.headers, body })
     }
 }
 
@@ -64,11 +66,28 @@ pub(super) async fn carry_out(
             "send only the options of a move",
         )
     })?;
-    let options = Options::read(&request.query, &request.headers, &body)
+    let mut options = Options::read(&request.query, &request.headers, &body)
         .map_err(|problems| Answer::problems(&problems))?;
+    let service = service_name(&state, &request.service)?;
+    if let Some(webhook) = options.webhook {
+        match webhook.read(&body, &service, to).map_err(|problem| Answer::problems(&[problem]))? {
+            Alarm::Raised { reason, key } => {
+                options.reason = options.reason.or(reason);
+                options.idempotency_key = options.idempotency_key.or(key);
+            }
+            Alarm::Quiet(why) => {
+                // A misspelt name must show when the monitor is tried out, not when it matters.
+                let config = &newest(&state)?.config;
+                if config.get(&service).is_none() {
+                    return Err(unknown_service(config, service.as_str()).into());
+                }
+                let answer = json!({ "changed": false, "service": service, "ignored": why });
+                return Ok(Readable(answer).into_response());
+            }
+        }
+    }
     let dry_run = options.dry_run;
-    let actor = Actor::new(format!("unauthenticated ({})", request.peer.ip().to_canonical())).ok();
-    let intent = intent(&state, &request.service, to, options, actor)?;
+    let intent = intent(service, to, options, request.caller.0)?;
     if dry_run {
         return show_plan(&state, &intent, &request.headers).await;
     }
@@ -88,25 +107,32 @@ pub(super) async fn show(to: Role, state: AppState, request: ServiceRequest) -> 
             Answer::problem(Code::MethodNotAllowed, "a GET never moves a service", hint).allowing("POST")
         );
     }
-    let intent = intent(&state, &request.service, to, options, None)?;
+    if options.webhook.is_some() {
+        let hint = "POST with webhook= and dry-run=true, and a body as the monitor sends it";
+        return Err(Answer::problem(Code::InvalidRequest, "a GET has no body for webhook to read", hint));
+    }
+    let intent = intent(service_name(&state, &request.service)?, to, options, None)?;
     show_plan(&state, &intent, &request.headers).await
 }
 
+/// The name in the path, checked.
+fn service_name(state: &AppState, service: &str) -> Result<ServiceName, Answer> {
+    match ServiceName::new(service) {
+        Ok(service) => Ok(service),
+        Err(_) => Err(unknown_service(&newest(state)?.config, service).into()),
+    }
+}
+
 fn intent(
-    state: &AppState,
-    service: &str,
+    service: ServiceName,
     to: Role,
     options: Options,
     requested_by: Option<Actor>,
 ) -> Result<Intent, Answer> {
-    let Ok(service) = ServiceName::new(service) else {
-        let view = newest(state)?;
-        return Err(unknown_service(&view.config, service).into());
-    };
     let operation = clock::new_operation().ok_or_else(|| {
         Answer::problem(Code::Internal, "no operation id could be made", "report the defect")
     })?;
-    let Options { dry_run: _, reason, expect, force, idempotency_key } = options;
+    let Options { dry_run: _, webhook: _, reason, expect, force, idempotency_key } = options;
     let services = BTreeSet::from([service]);
     Ok(Intent { services, to, reason, requested_by, expect, force, operation, idempotency_key })
 }

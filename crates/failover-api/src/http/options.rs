@@ -10,7 +10,9 @@ use failover_core::name::{IdempotencyKey, Reason, nearest};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-const KNOWN: [&str; 4] = ["dry-run", "expect", "force", "reason"];
+use super::webhook::Webhook;
+
+const KNOWN: [&str; 5] = ["dry-run", "expect", "force", "reason", "webhook"];
 
 /// The options of a move.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub(super) struct Options {
     pub(super) expect: Option<Expectation>,
     pub(super) force: BTreeSet<Check>,
     pub(super) idempotency_key: Option<IdempotencyKey>,
+    /// The body is a monitor's own, and holds no options.
+    pub(super) webhook: Option<Webhook>,
 }
 
 impl Options {
@@ -29,7 +33,9 @@ impl Options {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             reader.option(&name, &value);
         }
-        reader.body(headers, body);
+        if reader.options.webhook.is_none() {
+            reader.body(headers, body);
+        }
         reader.key(headers);
         if reader.problems.is_empty() { Ok(reader.options) } else { Err(reader.problems) }
     }
@@ -109,6 +115,13 @@ impl Reader {
                     }
                 }
             }
+            "webhook" => match Webhook::from_name(value) {
+                Some(webhook) => self.options.webhook = Some(webhook),
+                None => {
+                    let known = Webhook::ALL.map(|(name, _)| name).join(", ");
+                    self.wrong(format!("webhook is {value:?}"), format!("the monitors known are {known}"));
+                }
+            },
             unknown => {
                 let near = nearest(unknown, KNOWN);
                 let hint = match near.first() {
@@ -144,6 +157,7 @@ impl Reader {
         };
         for (name, value) in &members {
             match (name.as_str(), value) {
+                ("webhook", _) => self.wrong("webhook is given in the body", "give it in the address"),
                 ("force", Value::Array(names)) if names.iter().all(Value::is_string) => {
                     let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
                     self.option(name, &names.join(","));

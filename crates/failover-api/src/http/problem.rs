@@ -19,6 +19,8 @@ pub(super) struct Answer {
     hint: String,
     more: Box<Map<String, Value>>,
     allow: Option<&'static str>,
+    /// How the caller can say who it is, as RFC 9110 writes it.
+    challenge: Option<&'static str>,
     /// How long the caller should wait before it asks again, in seconds.
     retry_after: Option<u64>,
 }
@@ -32,6 +34,7 @@ impl Answer {
             hint: hint.into(),
             more: Box::default(),
             allow: None,
+            challenge: None,
             retry_after,
         }
     }
@@ -39,6 +42,18 @@ impl Answer {
     /// Names the methods that the route takes.
     pub(super) fn allowing(mut self, methods: &'static str) -> Self {
         self.allow = Some(methods);
+        self
+    }
+
+    /// Says how the caller can tell who it is.
+    pub(super) fn challenging(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// Says how long to wait, in seconds.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -132,6 +147,9 @@ impl IntoResponse for Answer {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(methods) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -33,7 +33,7 @@ fn router(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(middleware::from_fn_with_state(state.clone(), guard::moves_are_ours))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::admit))
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::rendered::Rendered;
+use crate::auth::Admission;
 use crate::pipeline::Pipeline;
 
 /// The largest request body, in bytes.
@@ -13,8 +14,8 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 pub struct AppState {
     /// The way to Git.
     pub pipeline: Arc<Pipeline>,
-    /// Answer moves that come from other machines although nobody is authenticated.
-    pub allow_unauthenticated: bool,
+    /// How callers are told apart.
+    pub admission: Admission,
     /// What is rendered of the newest view.
     pub(super) rendered: Arc<Rendered>,
 }
@@ -22,7 +23,7 @@ pub struct AppState {
 impl AppState {
     /// The state of a server that has answered nothing yet.
     #[must_use]
-    pub fn new(pipeline: Arc<Pipeline>, allow_unauthenticated: bool) -> Self {
-        Self { pipeline, allow_unauthenticated, rendered: Arc::default() }
+    pub fn new(pipeline: Arc<Pipeline>, admission: Admission) -> Self {
+        Self { pipeline, admission, rendered: Arc::default() }
     }
 }

@@ -1,48 +1,9 @@
 //! The config file while the server runs, changed as the kubelet changes a mounted ConfigMap.
 
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-
-use tempfile::TempDir;
-
 use crate::support::api::Server;
 use crate::support::process::PATIENCE;
 use crate::support::scene::{Scene, config, moved, ready};
-
-/// A volume laid out by the kubelet: the file is a link through `..data`, which is swapped by a rename.
-struct Volume {
-    folder: TempDir,
-    versions: usize,
-}
-
-impl Volume {
-    fn new(text: &str) -> Self {
-        let mut volume = Self { folder: TempDir::new().unwrap(), versions: 0 };
-        volume.publish(Some(text));
-        symlink("..data/services.yaml", volume.file()).unwrap();
-        volume
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("services.yaml")
-    }
-
-    /// Swaps in a new version of the volume; without a text the key has gone from the ConfigMap.
-    fn publish(&mut self, text: Option<&str>) {
-        let folder = self.folder.path();
-        self.versions += 1;
-        let version = format!("..version_{}", self.versions);
-        std::fs::create_dir(folder.join(&version)).unwrap();
-        if let Some(text) = text {
-            std::fs::write(folder.join(&version).join("services.yaml"), text).unwrap();
-        }
-        symlink(&version, folder.join("..data_tmp")).unwrap();
-        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
-        if self.versions > 1 {
-            std::fs::remove_dir_all(folder.join(format!("..version_{}", self.versions - 1))).unwrap();
-        }
-    }
-}
+use crate::support::volume::Volume;
 
 fn serve(scene: &Scene, volume: &Volume) -> Server {
     let mut arguments = scene.local();
@@ -62,7 +23,7 @@ fn wait_for(server: &Server, generation: u64, valid: bool) -> serde_json::Value 
 #[test]
 fn a_swapped_volume_is_read_and_a_bad_version_keeps_the_last_good_one() {
     let scene = Scene::new(&["radarr", "sonarr"]);
-    let mut volume = Volume::new(&config(&["sonarr"]));
+    let mut volume = Volume::new("services.yaml", &config(&["sonarr"]));
     let server = ready(serve(&scene, &volume));
     server.promote("radarr").assert_problem(404, "service-not-found");
 
@@ -99,7 +60,7 @@ fn a_swapped_volume_is_read_and_a_bad_version_keeps_the_last_good_one() {
 #[test]
 fn a_config_that_is_wrong_or_missing_at_the_start_is_waited_for() {
     let scene = Scene::new(&["sonarr"]);
-    let mut volume = Volume::new("services:\n  sonarr:\n    namespce: media\n");
+    let mut volume = Volume::new("services.yaml", "services:\n  sonarr:\n    namespce: media\n");
     let server = serve(&scene, &volume);
     let health = server.get("/api/health").json;
     assert_eq!((&health["status"], &health["services"]), (&"unavailable".into(), &0.into()), "{health}");

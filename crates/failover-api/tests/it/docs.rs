@@ -18,9 +18,9 @@ use crate::support::git::{Repository, git};
 use crate::support::process::{Pid, Signal, run, signal};
 
 /// A fenced block of a Markdown text.
-struct Block {
-    language: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 fn root() -> PathBuf {
@@ -32,15 +32,19 @@ fn read(path: &str) -> String {
 }
 
 /// Every document, with its path from the root.
-fn documents() -> Vec<(String, String)> {
-    let in_folder = fs::read_dir(root().join("docs")).unwrap();
-    let names = in_folder.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
-    let mut paths: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+pub(crate) fn documents() -> Vec<(String, String)> {
+    let in_folder = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()));
+        names.filter(|name| name.ends_with(".md")).collect::<Vec<_>>()
+    };
+    let mut paths = in_folder("docs");
+    paths.extend(in_folder("docs/runbooks"));
     paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-fn blocks(markdown: &str) -> Vec<Block> {
+pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for line in markdown.lines() {
@@ -110,11 +114,14 @@ fn docs_links_lead_somewhere() {
             let target = text[at + 2..].split(')').next().unwrap();
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             if !file.starts_with("https://") {
-                let linked = fs::read_to_string(folder.join(file))
-                    .unwrap_or_else(|error| panic!("{path}: {target}: {error}"));
+                let linked = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+                let linked =
+                    fs::read_to_string(linked).unwrap_or_else(|error| panic!("{path}: {target}: {error}"));
                 let mut headings = linked.lines().filter(|line| line.starts_with('#'));
+                // As web pages of Markdown name their headings: without punctuation.
                 let is_meant = |line: &str| {
-                    line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-") == heading
+                    let text = line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+                    text.replace(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_'), "") == heading
                 };
                 assert!(heading.is_empty() || headings.any(is_meant), "{path}: {target} has no such heading");
             }
@@ -226,7 +233,7 @@ fn docs_first_screen_has_the_two_commands() {
 const DOCUMENTED: &str = "127.0.0.1:8080";
 
 /// A running `failover-api demo`.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
     address: String,
     repository: PathBuf,
@@ -237,7 +244,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let temporary = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -258,7 +265,7 @@ impl Demo {
     }
 
     /// Runs a script of the documents, with the address that this demo has, and returns what it prints.
-    fn bash(&self, script: &str, folder: &Path) -> String {
+    pub(crate) fn bash(&self, script: &str, folder: &Path) -> String {
         assert!(script.contains(DOCUMENTED), "{script}");
         let script = script.replace(DOCUMENTED, &self.address);
         let mut command = Command::new("bash");

@@ -29,10 +29,12 @@ macro_rules! on_hosts {
 }
 
 mod docs;
+mod docs_commands;
 mod kit;
 mod kit_audit;
 mod kit_proxy;
 mod kit_hosts;
+mod auth;
 mod branches;
 mod cache;
 mod chaos;
@@ -51,6 +53,7 @@ mod odd_hosts;
 mod signing;
 mod ssh;
 mod ssh_settings;
+mod webhooks;
 
 /// A file that nobody declares is never compiled: its tests would look as if they passed.
 #[test]

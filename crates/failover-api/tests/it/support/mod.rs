@@ -12,4 +12,6 @@ pub(crate) mod dulwich;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod scene;
+pub(crate) mod volume;
+pub(crate) mod tokens;
 pub(crate) mod hosts;

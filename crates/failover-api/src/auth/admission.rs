@@ -1,0 +1,236 @@
+//! Who is let in, and to what.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use failover_core::code::Problem;
+use failover_core::name::Actor;
+use tokio::time::Instant;
+
+use super::access::{Access, Verdict};
+use super::authenticator::{Authenticator, Unavailable};
+use super::bearer::BearerToken;
+use super::limit::{Limit, Rate};
+use super::token_file::TokenFile;
+
+/// An operator who moves fifty services there and back as fast as the network allows stays below it; a script that
+/// runs in a circle does not fill the history, which is 250 commits.
+const MOVES: Rate = Rate { burst: 120.0, per_second: 5.0 };
+
+/// Wrong tokens from one address. Nobody can guess one; this keeps the log and the authenticators free.
+const WRONG_TOKENS: Rate = Rate { burst: 20.0, per_second: 1.0 };
+
+/// How callers are told apart.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// Not at all: moves are answered only for callers on this machine.
+    ThisMachine,
+    /// Not at all, and moves are answered for everybody. Something in front checks callers.
+    Anybody(Arc<Limit<IpAddr>>),
+    /// By their tokens.
+    Tokens(Arc<Authentication>),
+}
+
+/// Whether reads need a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// They are answered for everybody.
+    Open,
+    /// They need a token of any role.
+    Closed,
+}
+
+/// Those who know tokens, and how often they are asked. With neither a file nor a reviewer nobody is let in.
+#[derive(Debug)]
+pub struct Authentication {
+    file: Option<TokenFile>,
+    reviewer: Option<Arc<dyn Authenticator>>,
+    reads: Reads,
+    moves: Limit<Actor>,
+    wrong_tokens: Limit<IpAddr>,
+}
+
+/// Why a caller is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no token that one could look at.
+    TokenMissing,
+    /// Nobody knows the token.
+    TokenUnknown,
+    /// The caller may do less than this.
+    TooLittle {
+        /// Who it is.
+        caller: Actor,
+        /// The role that it takes.
+        wanted: Access,
+    },
+    /// Too much of it: how long to wait.
+    TooOften(Duration),
+    /// Nobody can say who it is.
+    Unavailable(Box<Problem>),
+}
+
+impl Admission {
+    /// Everybody may move services.
+    #[must_use]
+    pub fn anybody() -> Self {
+        Self::Anybody(Arc::new(Limit::new(MOVES)))
+    }
+}
+
+impl Authentication {
+    /// Asks the file first and the reviewer about what it does not know.
+    #[must_use]
+    pub fn new(file: Option<TokenFile>, reviewer: Option<Arc<dyn Authenticator>>, reads: Reads) -> Self {
+        let (moves, wrong_tokens) = (Limit::new(MOVES), Limit::new(WRONG_TOKENS));
+        Self { file, reviewer, reads, moves, wrong_tokens }
+    }
+
+    /// Whether reads need a token.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// What keeps tokens from being known, for the health.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let file = self.file.as_ref().and_then(TokenFile::problem);
+        let reviewer = self.reviewer.as_ref().and_then(|reviewer| reviewer.problem());
+        file.into_iter().chain(reviewer).collect()
+    }
+
+    /// Lets the bearer of `token` do what needs the role `wanted`, from `address`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn admit(
+        &self,
+        token: Option<&BearerToken>,
+        wanted: Access,
+        address: IpAddr,
+    ) -> Result<Actor, Refusal> {
+        let token = token.ok_or(Refusal::TokenMissing)?;
+        let address = network(address);
+        match self.verdict(token, wanted, address).await? {
+            Verdict::Granted(caller) => match wanted {
+                Access::Read => Ok(caller),
+                Access::Operate => {
+                    self.moves.take(&caller, Instant::now()).map_err(Refusal::TooOften)?;
+                    Ok(caller)
+                }
+            },
+            Verdict::TooLittle(caller) => Err(Refusal::TooLittle { caller, wanted }),
+            Verdict::Unknown => {
+                self.wrong_tokens.take(&address, Instant::now()).map_err(Refusal::TooOften)?;
+                Err(Refusal::TokenUnknown)
+            }
+        }
+    }
+
+    /// Whoever knows the token decides. A good token of the file is good also while somebody at the same address,
+    /// which may be that of a proxy, sends wrong ones.
+    async fn verdict(
+        &self,
+        token: &BearerToken,
+        wanted: Access,
+        address: IpAddr,
+    ) -> Result<Verdict, Refusal> {
+        let in_file = match self.file.as_ref().map(|file| file.verify(token, wanted)) {
+            Some(Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_)))) => return Ok(verdict),
+            Some(Ok(Verdict::Unknown)) | None => Ok(Verdict::Unknown),
+            Some(Err(Unavailable(problem))) => Err(Refusal::Unavailable(Box::new(problem))),
+        };
+        let Some(reviewer) = &self.reviewer else { return in_file };
+        self.wrong_tokens.look(&address, Instant::now()).map_err(Refusal::TooOften)?;
+        match reviewer.verify(token, wanted).await {
+            Ok(Verdict::Unknown) => in_file,
+            Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_))) => Ok(verdict),
+            Err(Unavailable(problem)) => Err(Refusal::Unavailable(Box::new(problem))),
+        }
+    }
+}
+
+/// What of an address tells one caller from another: an IPv6 network of 64 bits is one household's or one machine's.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use failover_core::code::Code;
+
+    use super::super::authenticator::Verifying;
+    use super::*;
+
+    /// Knows the token `known`, cannot say anything of `silence`, and counts how often it is asked.
+    #[derive(Debug, Default)]
+    struct Reviewer(std::sync::atomic::AtomicUsize);
+
+    impl Authenticator for Reviewer {
+        fn verify<'a>(&'a self, token: &'a BearerToken, wanted: Access) -> Verifying<'a> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(async move {
+                let name = Actor::new("system:serviceaccount:media:night").unwrap();
+                match (token.secret(), wanted) {
+                    ("known", Access::Read) => Ok(Verdict::Granted(name)),
+                    ("known", Access::Operate) => Ok(Verdict::TooLittle(name)),
+                    ("silence", _) => {
+                        let code = Code::AuthenticationUnavailable;
+                        Err(Unavailable(Problem::new(code, "no answer", "ask again")))
+                    }
+                    _ => Ok(Verdict::Unknown),
+                }
+            })
+        }
+
+        fn problem(&self) -> Option<Problem> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_knows_the_token_decides_and_silence_lets_nobody_in() {
+        let reviewer = Arc::new(Reviewer::default());
+        let known = Authentication::new(None, Some(Arc::clone(&reviewer) as _), Reads::Closed);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let ask = async |token: &str, wanted| {
+            let token = BearerToken::from_header(&format!("Bearer {token}"));
+            known.admit(token.as_ref(), wanted, address).await
+        };
+        assert_eq!(ask("known", Access::Read).await.unwrap().as_str(), "system:serviceaccount:media:night");
+        assert!(matches!(ask("known", Access::Operate).await, Err(Refusal::TooLittle { .. })));
+        assert!(matches!(ask("silence", Access::Read).await, Err(Refusal::Unavailable(_))));
+        assert_eq!(ask("", Access::Read).await, Err(Refusal::TokenMissing));
+        for _ in 0..20 {
+            assert_eq!(ask("other", Access::Read).await, Err(Refusal::TokenUnknown));
+        }
+        let asked = || reviewer.0.load(std::sync::atomic::Ordering::Relaxed);
+        let before = asked();
+        assert!(matches!(ask("another", Access::Read).await, Err(Refusal::TooOften(_))));
+        assert_eq!(asked(), before, "a guesser does not reach the reviewer");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_where_nobody_knows_tokens() {
+        let nobody = Authentication::new(None, None, Reads::Open);
+        let token = BearerToken::generate().unwrap();
+        let admitted = nobody.admit(Some(&token), Access::Read, IpAddr::from([127, 0, 0, 1])).await;
+        assert_eq!(admitted, Err(Refusal::TokenUnknown));
+    }
+
+    #[test]
+    fn one_household_is_one_caller() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+    }
+}

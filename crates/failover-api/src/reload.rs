@@ -1,0 +1,85 @@
+//! Files that are read again when they change: a config, a list of tokens.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// How often a file is looked at. A mounted ConfigMap or Secret changes by a swap of symbolic links, which reading
+/// by path always follows and file notifications often miss.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is known of a file, kept up to date with it.
+pub trait Followed: Send + Sync + 'static {
+    /// What one version of the file says.
+    type Found: Send + 'static;
+
+    /// Judges one version of the file: its text, or why there is none. Runs on a thread of its own.
+    fn judge(path: &Path, text: Result<&str, &str>) -> Self::Found;
+
+    /// Takes what a version says into what is known.
+    fn take(&mut self, found: Self::Found, path: &Path);
+}
+
+/// Reads `path` now and keeps looking at it in the background for as long as somebody has the answer. Each version
+/// is judged once.
+#[must_use]
+pub fn follow<F: Followed>(path: PathBuf, mut known: F) -> watch::Receiver<F> {
+    let mut reader = Reader { path, last: None };
+    if let Some(found) = reader.look::<F>() {
+        known.take(found, &reader.path);
+    }
+    let (sender, receiver) = watch::channel(known);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !sender.is_closed() {
+            ticks.tick().await;
+            // Read on a thread of its own: a mounted file can hang, and a defect must not end the watching.
+            let (path, mut looking) = (reader.path.clone(), reader.clone());
+            let found = tokio::task::spawn_blocking(move || {
+                let found = looking.look::<F>();
+                (looking, found)
+            });
+            match found.await {
+                Ok((looked, Some(found))) => {
+                    reader = looked;
+                    sender.send_modify(|known| known.take(found, &path));
+                }
+                Ok((_, None)) => {}
+                Err(error) => {
+                    tracing::error!(%error, file = %path.display(), "reading a file ended abnormally");
+                    reader.last = read(&path).into();
+                    let found = F::judge(&path, Err("reading it ended abnormally; please report the file"));
+                    sender.send_modify(|known| known.take(found, &path));
+                }
+            }
+        }
+    });
+    receiver
+}
+
+#[derive(Debug, Clone)]
+struct Reader {
+    path: PathBuf,
+    /// What the last look found, so that a version is judged once.
+    last: Option<Result<String, String>>,
+}
+
+impl Reader {
+    /// What the file says; `None` when it is as it was.
+    fn look<F: Followed>(&mut self) -> Option<F::Found> {
+        let found = read(&self.path);
+        if self.last.as_ref() == Some(&found) {
+            return None;
+        }
+        let judged = F::judge(&self.path, found.as_deref().map_err(String::as_str));
+        self.last = Some(found);
+        Some(judged)
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+}
