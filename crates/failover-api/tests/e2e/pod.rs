@@ -24,18 +24,15 @@ pub(crate) struct Pod {
 
 impl Pod {
     /// Runs with the environment of the Deployment's container, as far as that means the same here, and these arguments.
-    pub(crate) fn start(
-        plane: &ControlPlane,
-        environment: &[(String, String)],
-        mut arguments: Vec<OsString>,
-    ) -> Self {
+    pub(crate) fn start(cluster: &Cluster, mut arguments: Vec<OsString>) -> Self {
+        let plane = &cluster.plane;
         let account = TempDir::new().unwrap();
         fs::copy(plane.authority(), account.path().join("ca.crt")).unwrap();
         fs::write(account.path().join("namespace"), "failover-api").unwrap();
         write_token(account.path(), &plane.token());
         let cache = TempDir::new().unwrap();
         arguments.extend(["--cache-dir".into(), cache.path().into()]);
-        Self { server: launch(plane, environment, arguments, account.path()), account, cache }
+        Self { server: launch(cluster, arguments, account.path()), account, cache }
     }
 
     /// The folders in `--cache-dir` that hold a copy of the Secret.
@@ -49,7 +46,7 @@ impl Pod {
     pub(crate) fn restart(&mut self, cluster: &Cluster) {
         let mut arguments = cluster.arguments(&cluster.ssh_url());
         arguments.extend(["--cache-dir".into(), self.cache.path().into()]);
-        self.server = launch(&cluster.plane, cluster.environment(), arguments, self.account.path());
+        self.server = launch(cluster, arguments, self.account.path());
     }
 
     /// Renews the token, as the kubelet does.
@@ -58,23 +55,20 @@ impl Pod {
     }
 }
 
-fn launch(
-    plane: &ControlPlane,
-    environment: &[(String, String)],
-    arguments: Vec<OsString>,
-    account: &Path,
-) -> Server {
+fn launch(cluster: &Cluster, arguments: Vec<OsString>, account: &Path) -> Server {
     let mut unshare = Command::new("unshare");
     let script = format!(
         "mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p {PLACE} && mount --bind \"$1\" {PLACE} && shift && exec env \"$@\""
     );
     unshare.args(["--mount", "sh", "-euc", &script, "sh"]).arg(account);
-    for (name, value) in environment {
+    for (name, value) in cluster.environment() {
         unshare.arg(format!("{name}={value}"));
     }
-    unshare.arg("KUBERNETES_SERVICE_HOST=127.0.0.1").arg(format!("KUBERNETES_SERVICE_PORT={}", plane.port()));
+    unshare
+        .arg("KUBERNETES_SERVICE_HOST=127.0.0.1")
+        .arg(format!("KUBERNETES_SERVICE_PORT={}", cluster.plane.port()));
     unshare.arg(env!("CARGO_BIN_EXE_failover-api"));
-    Server::start_program(unshare, "info,kube_client=trace", arguments)
+    Server::start_program(unshare, "info,kube_client=trace", arguments).authorized(cluster.authorization())
 }
 
 /// All at once, through a link, as the kubelet does.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::control_plane::ControlPlane;
 use super::pod::Pod;
@@ -12,6 +13,7 @@ use crate::support::api::{Reply, Server};
 use crate::support::process::{PATIENCE, poll};
 use crate::support::scene::Scene;
 use crate::support::sshd::SshServer;
+use crate::support::tokens::Token;
 
 /// See the module.
 pub(crate) struct Cluster {
@@ -20,6 +22,9 @@ pub(crate) struct Cluster {
     pub(crate) sshd: SshServer,
     /// The variables of the Deployment's container.
     environment: Vec<(String, String)>,
+    /// Of somebody who may move services.
+    token: Token,
+    tokens: TempDir,
 }
 
 /// The folder of the base.
@@ -48,7 +53,10 @@ impl Cluster {
             (text("name"), text("value"))
         });
         let environment = environment.collect();
-        Self { plane, scene: Scene::new(&["sonarr", "radarr"]), sshd: SshServer::start_new(), environment }
+        let (token, tokens) = (Token::new("alice", "operate"), TempDir::new().unwrap());
+        fs::write(tokens.path().join("tokens"), &token.line).unwrap();
+        let (scene, sshd) = (Scene::new(&["sonarr", "radarr"]), SshServer::start_new());
+        Self { plane, scene, sshd, environment, token, tokens }
     }
 
     /// The Secret as `flux create secret git` makes it.
@@ -84,16 +92,19 @@ impl Cluster {
 
     /// What has another place on this machine than in the container.
     pub(crate) fn arguments(&self, url: &str) -> Vec<OsString> {
-        let config = self.scene.config();
-        let arguments: [&OsStr; 6] = [
-            "--repo".as_ref(),
-            url.as_ref(),
-            "--config".as_ref(),
-            config.as_ref(),
-            "--poll".as_ref(),
-            "1s".as_ref(),
+        let (config, tokens) = (self.scene.config(), self.tokens.path().join("tokens"));
+        let pairs: [(&str, &OsStr); 4] = [
+            ("--repo", url.as_ref()),
+            ("--config", config.as_ref()),
+            ("--token-file", tokens.as_ref()),
+            ("--poll", "1s".as_ref()),
         ];
-        arguments.map(OsStr::to_owned).into()
+        pairs.into_iter().flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()
+    }
+
+    /// The `Authorization` of somebody who may move services.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.token.header
     }
 
     /// A pod of the Deployment.
@@ -103,7 +114,7 @@ impl Cluster {
 
     /// The same for another address of the repository.
     pub(crate) fn pod_for(&self, url: &str) -> Pod {
-        Pod::start(&self.plane, &self.environment, self.arguments(url))
+        Pod::start(self, self.arguments(url))
     }
 }
 

@@ -139,6 +139,7 @@ fn outside_a_pod_the_kubeconfig_says_whom_to_ask_and_as_whom() {
     let mut program = Command::new("env");
     program.arg(format!("KUBECONFIG={}", cluster.plane.account_kubeconfig().display()));
     program.arg(env!("CARGO_BIN_EXE_failover-api"));
-    let server = ready(Server::start_program(program, "info", &arguments));
+    let server = Server::start_program(program, "info", &arguments).authorized(cluster.authorization());
+    let server = ready(server);
     assert_eq!(server.promote("sonarr").commit(), cluster.scene.repository.tip());
 }
