@@ -12,6 +12,14 @@ pub fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
+/// Now, to the millisecond: for what is watched while it happens.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn exact_now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
 /// A new id; later ones sort after earlier ones.
 #[must_use]
 pub fn new_id() -> String {

@@ -3,9 +3,12 @@
 //! Modules are declared in their order: each uses only those above it.
 
 pub mod clock;
+pub mod metrics;
+pub mod operations;
 pub mod reload;
 pub mod source;
 pub mod auth;
+pub mod notify;
 pub mod git;
 pub mod cluster;
 pub mod view;

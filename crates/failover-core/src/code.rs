@@ -79,6 +79,7 @@ codes! {
     MethodNotAllowed "method-not-allowed" Problem 405 "The route does not take this method.";
     NotAcceptable "not-acceptable" Problem 406 "The answer has none of the accepted forms.";
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
+    OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
     IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
@@ -119,6 +120,10 @@ codes! {
     SecretNotFound "secret-not-found" Failure 502 "The Secret with the credentials does not exist.";
     SecretUnusable "secret-unusable" Failure 502 "The Secret does not hold credentials for this repository.";
 
+    TooManyStreams "too-many-streams" Failure 503 "Too many connections follow the events.";
+    ReceiversInvalid "receivers-invalid" Failure 503 "The newest version of the receivers file was refused.";
+    ReceiverFailed "receiver-failed" Failure 502 "A receiver was not told of a commit.";
+
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";
     RemoteUnreachable "remote-unreachable" Failure 502 "The Git remote cannot be reached.";
@@ -154,6 +159,7 @@ impl Code {
                 | Self::RateLimited
                 | Self::AuthenticationUnavailable
                 | Self::ClusterUnreachable
+                | Self::TooManyStreams
                 | Self::ViewMissing
                 | Self::RemoteUnreachable
                 | Self::RemoteTimeout

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use failover_api::git::{RemoteUrl, Repository, SecretFolder, Settings, SshSettings};
-use failover_api::pipeline::{self, Moved, Pipeline};
+use failover_api::pipeline::{self, Moved, Observers, Pipeline};
 use failover_api::{clock, source};
 use failover_core::intent::Intent;
 use failover_core::name::{Role, ServiceName};
@@ -90,7 +90,8 @@ impl<'r> Batch<'r> {
         };
         let pipeline = runtime.block_on(async {
             let repository = Repository::new(git).unwrap();
-            let pipeline = Pipeline::start(settings, repository, source::watch(scene.config()));
+            let pipeline =
+                Pipeline::start(settings, repository, source::watch(scene.config()), Observers::start(None));
             let mut view = pipeline.view();
             tokio::time::timeout(PATIENCE, view.wait_for(Option::is_some)).await.unwrap().unwrap();
             pipeline
@@ -125,7 +126,7 @@ impl Flow for Batch<'_> {
             idempotency_key: None,
         };
         let begun = Instant::now();
-        let moved = self.runtime.block_on(self.pipeline.carry_out(intent)).unwrap();
+        let moved = self.runtime.block_on(self.pipeline.carry_out(intent, None)).unwrap();
         let time = begun.elapsed();
         let Moved::Changed { committed, plan: Some(plan), view: Some(view), .. } = moved else {
             panic!("{moved:?}")

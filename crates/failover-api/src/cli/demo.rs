@@ -54,6 +54,7 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
+        receivers: None,
         pipeline: pipeline::Settings {
             author,
             root: None,

@@ -17,7 +17,7 @@ use crate::auth::{Admission, Authentication, Reads, TokenFile};
 use crate::cluster::{self, Follower, SecretCopy, SecretName};
 use crate::git::{self, Author, RemoteError, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
 use crate::http::{self, AppState};
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::{self, Observers, Pipeline};
 use crate::source;
 use crate::telemetry::{self, LogFormat};
 
@@ -74,6 +74,9 @@ pub(super) struct Flags {
         default_value = "failover-api <failover-api@cluster.local>"
     )]
     author: Author,
+    /// Who is told at once that a commit landed: Flux's Receivers and other webhooks. Read again when it changes.
+    #[arg(long, env = "FAILOVER_API_RECEIVERS", value_name = "FILE")]
+    receivers: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, env = "FAILOVER_API_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -140,6 +143,7 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     let server = Server {
         git: settings,
         config: flags.config,
+        receivers: flags.receivers,
         pipeline: pipeline::Settings {
             author: flags.author,
             root: flags.root,
@@ -241,6 +245,7 @@ fn ssh_settings(
 pub(super) struct Server {
     pub(super) git: git::Settings,
     pub(super) config: PathBuf,
+    pub(super) receivers: Option<PathBuf>,
     pub(super) pipeline: pipeline::Settings,
     pub(super) admission: Admission,
 }
@@ -255,7 +260,8 @@ impl Server {
         let repository = Repository::new(self.git)
             .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
         let config = source::watch(self.config);
-        let pipeline = Pipeline::start(self.pipeline, repository, config);
+        let observers = Observers::start(self.receivers);
+        let pipeline = Pipeline::start(self.pipeline, repository, config, observers);
         Ok(Running { state: AppState::new(pipeline, self.admission) })
     }
 }

@@ -67,6 +67,19 @@ pub(super) async fn health(State(state): State<AppState>) -> Readable {
             "commit": doubt.commit,
         }));
     }
+    let receivers = state.pipeline.notifier().state();
+    if let Some(problem) = &receivers.problem {
+        let hint = "repair the file that --receivers names; it is read again by itself, and the last good one is in force";
+        problems.push(json!({ "code": Code::ReceiversInvalid, "detail": problem.to_string(), "hint": hint }));
+    }
+    for failing in state.pipeline.notifier().failing() {
+        problems.push(json!({
+            "code": Code::ReceiverFailed,
+            "detail": format!("the receiver {} was not told of the last commit: {}", failing.receiver, failing.detail),
+            "hint": "moves are not affected: Flux finds the commit at its next look",
+            "receiver": failing.receiver,
+        }));
+    }
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {
         let mut entry = json!(problem);
         entry["service"] = json!(service);

@@ -11,6 +11,9 @@ mod options;
 mod services;
 mod moves;
 mod health;
+mod operations;
+mod events;
+mod metrics;
 mod server;
 mod router;
 

@@ -18,6 +18,7 @@ use super::answer::{self, Readable};
 use super::guard::Caller;
 use super::options::Options;
 use super::problem::{Answer, ServiceParameter};
+use super::request_id;
 use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use super::webhook::Alarm;
@@ -91,7 +92,7 @@ pub(super) async fn carry_out(
     if dry_run {
         return show_plan(&state, &intent, &request.headers).await;
     }
-    let moved = state.pipeline.carry_out(intent).await?;
+    let moved = state.pipeline.carry_out(intent, request_id::current()).await?;
     let mut answer = answer::moved(&moved);
     answer::add_config_problem(&mut answer, &state.pipeline.config());
     Ok(Readable(answer).into_response())

@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 
 use super::answer;
 use super::problem::Answer;
+use crate::metrics::{MAX_SERVICES, ServiceRole};
 use crate::pipeline::{Pipeline, blocking};
 use crate::view::View;
 
@@ -37,6 +38,7 @@ struct OfView {
     /// Keeps the view's place in memory, so that no other view is taken for it, but not what is in it.
     view: Weak<View>,
     list: OnceCell<Start>,
+    roles: OnceCell<Vec<ServiceRole>>,
     /// One for each service of the view's config.
     statuses: BTreeMap<ServiceName, OnceCell<Status>>,
 }
@@ -57,7 +59,12 @@ impl Rendered {
         if known.view.as_ptr() != Arc::as_ptr(&view) {
             let services = view.config.services().map(|service| (service.name.clone(), OnceCell::new()));
             let statuses = services.collect();
-            *known = Arc::new(OfView { view: Arc::downgrade(&view), list: OnceCell::new(), statuses });
+            *known = Arc::new(OfView {
+                view: Arc::downgrade(&view),
+                list: OnceCell::new(),
+                roles: OnceCell::new(),
+                statuses,
+            });
         }
         Some(Newest { view, rendered: Arc::clone(&known) })
     }
@@ -81,6 +88,18 @@ impl Newest {
         Ok(self.rendered.list.get_or_try_init(render).await?)
     }
 
+    /// Where each service is, as far as metrics show it.
+    pub(super) async fn roles(&self) -> Result<&[ServiceRole], Answer> {
+        let render = async || {
+            let view = Arc::clone(&self.view);
+            blocking(move || {
+                view.config.services().take(MAX_SERVICES).map(|service| role(service, &view)).collect()
+            })
+            .await
+        };
+        Ok(self.rendered.roles.get_or_try_init(render).await?)
+    }
+
     /// One service with its findings.
     pub(super) async fn status(&self, name: &str) -> Result<&Status, Answer> {
         let found = ServiceName::new(name)
@@ -100,6 +119,11 @@ fn list(view: &View) -> Start {
     let mut answer = json!({ "count": services.len(), "services": services });
     answer::add_revision(&mut answer, view);
     Start::new(&answer)
+}
+
+fn role(service: &Service, view: &View) -> ServiceRole {
+    let active = ServiceState::read(service, &view.tree).active();
+    ServiceRole { service: service.name.clone(), namespace: service.namespace.clone(), active }
 }
 
 fn status_of(service: &Service, view: &View) -> Status {

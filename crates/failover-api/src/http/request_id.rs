@@ -32,7 +32,7 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_fit(id));
     let id = given.map_or_else(clock::new_id, str::to_owned);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path(), caller = tracing::field::Empty);
-    let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
+    let is_probe = matches!(request.uri().path(), "/livez" | "/readyz" | "/metrics");
     let is_read = request.method().is_safe();
     let started = tokio::time::Instant::now();
     let answer = async {

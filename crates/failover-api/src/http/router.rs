@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::moves::ServiceRequest;
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
-use super::{guard, health, moves, request_id, server, services};
+use super::{events, guard, health, metrics, moves, operations, request_id, server, services};
 
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
@@ -28,12 +28,17 @@ fn router(state: AppState) -> Router {
         .route("/api/failover/{service}/promote", moving(Role::Backup))
         .route("/api/failover/{service}/demote", moving(Role::Primary))
         .route("/api/history", get(services::history))
+        .route("/api/operations", get(operations::list))
+        .route("/api/operations/{id}", get(operations::one))
+        .route("/api/events", get(events::events))
         .route("/api/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::admit))
+        .layer(middleware::from_fn_with_state(state.clone(), metrics::count))
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
@@ -62,7 +67,7 @@ async fn no_route(uri: Uri) -> Answer {
     Answer::problem(
         Code::RouteNotFound,
         format!("there is no route {}", uri.path()),
-        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/health, /livez and /readyz",
+        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/operations, /api/events, /api/health, /metrics, /livez and /readyz",
     )
 }
 

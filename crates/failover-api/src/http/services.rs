@@ -109,11 +109,11 @@ pub(super) fn newest(state: &AppState) -> Result<Arc<View>, Answer> {
 }
 
 /// The query of a read.
-struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Reads the query; a parameter that the route does not know is a mistake that would go unnoticed otherwise.
-    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Answer> {
+    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Answer> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if !known.contains(&name.as_ref()) {
@@ -141,7 +141,7 @@ impl Parameters {
         Ok(Self(pairs))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

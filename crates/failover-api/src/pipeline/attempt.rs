@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use failover_core::code::{Code, Problem};
+use failover_core::code::{Class, Code, Problem};
 use failover_core::history::{self, Event};
 use failover_core::intent::Intent;
 use failover_core::name::{CommitId, IdempotencyKey};
@@ -17,6 +17,8 @@ use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{CommitError, Mirror, NewCommit, PushOutcome, RemoteError};
+use crate::metrics::{self, Outcome};
+use crate::operations::{Step, Tracked, milliseconds};
 use crate::view::{View, mirror_failed};
 
 /// The longest that a caller waits for a move, in a queue or at the remote.
@@ -33,25 +35,57 @@ impl Pipeline {
     ///
     /// # Errors
     /// Why it did not happen, or that this is not known.
-    pub async fn carry_out(self: &Arc<Self>, intent: Intent) -> Result<Moved, MoveError> {
+    pub async fn carry_out(
+        self: &Arc<Self>,
+        intent: Intent,
+        request_id: Option<String>,
+    ) -> Result<Moved, MoveError> {
         if self.stop.is_cancelled() {
             return Err(shutting_down());
         }
+        let tracked = Tracked::new(Arc::clone(&self.observers.journal), &intent, request_id);
         let pipeline = Arc::clone(self);
         let asked = Instant::now();
+        let followed = tracked.clone();
         let task = self.moves.spawn(async move {
             let deadline = asked + MOVE_LIMIT;
-            let lock = pipeline.lock(deadline).await?;
-            Attempt { pipeline: &pipeline, lock: &lock, intent: &intent, deadline, asked }.run().await
+            let lock = pipeline.lock(deadline).await;
+            let moved = match &lock {
+                Ok(lock) => {
+                    let (pipeline, tracked) = (&pipeline, &tracked);
+                    Attempt { pipeline, lock, intent: &intent, tracked, deadline, asked }.run().await
+                }
+                Err(error) => Err(error.clone()),
+            };
+            // Before the next move can begin, so that the newest commit is told last.
+            pipeline.take_down(&tracked, &moved);
+            moved
         });
         task.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a move ended abnormally");
+            tracing::error!(operation_id = %followed.operation_id(), %error, "a move ended abnormally");
+            followed.in_doubt("the move ended abnormally");
+            self.observers.metrics.operation(followed.to(), Outcome::Failed);
             Err(MoveError::problem(
                 Code::Internal,
                 "the move ended abnormally; it is not known whether a commit landed",
                 "look into GET /api/history, then read the server's log and report the defect",
             ))
         })
+    }
+
+    /// Takes down how a move ended, and has the receivers told of a new commit.
+    fn take_down(&self, tracked: &Tracked, moved: &Result<Moved, MoveError>) {
+        self.observers.metrics.operation(tracked.to(), outcome(moved));
+        match moved {
+            // What an earlier call has done is its own story.
+            Ok(Moved::Changed { committed, .. }) if committed.operation() == tracked.operation_id() => {
+                self.landed(tracked, committed.commit());
+            }
+            Ok(_) => tracked.unchanged(),
+            // The doubt, not its caller, knows how that goes on.
+            Err(MoveError::OutcomeUnknown { .. }) => {}
+            Err(error) => tracked.failed(error.code(), &error.to_string()),
+        }
     }
 }
 
@@ -60,6 +94,7 @@ struct Attempt<'p> {
     pipeline: &'p Arc<Pipeline>,
     lock: &'p MutexGuard<'p, ()>,
     intent: &'p Intent,
+    tracked: &'p Tracked,
     deadline: Instant,
     /// When the call began; an answer about the branch must rest on a later look at it.
     asked: Instant,
@@ -161,11 +196,20 @@ impl<'p> Attempt<'p> {
         {
             return if self.is_same_move(event) { landed(event, view) } else { Err(key_reused(key, event)) };
         }
-        let plan = Box::new(plan_on(view, self.intent).await??);
+        let started = Instant::now();
+        let planned = plan_on(view, self.intent).await?;
+        let took = started.elapsed();
+        self.pipeline.observers.metrics.step(metrics::Step::Plan, took);
+        let plan = Box::new(planned?);
         if !plan.blocked_by.is_empty() {
             return Err(blocked(&plan));
         }
         if !plan.is_empty() {
+            self.tracked.step(Step::Planned {
+                base: plan.base.clone(),
+                files: plan.files.iter().map(|file| file.path.clone()).collect(),
+                milliseconds: milliseconds(took),
+            });
             return Ok(Decision::Push(plan));
         }
         // Only a service's newest event can be what brought it here; people move services without one, too.
@@ -198,8 +242,7 @@ impl<'p> Attempt<'p> {
             }
         };
         let pushed = Instant::now();
-        let operation = &self.intent.operation;
-        let (outcome, view) = self.pipeline.push_once(mirror, &commit, operation, self.deadline).await;
+        let (outcome, view) = self.pipeline.push_once(mirror, &commit, self.tracked, self.deadline).await;
         match outcome {
             PushOutcome::Accepted => Ok(self.accepted(plan, &commit, pushed, view).await),
             PushOutcome::LostRace => Ok(Next::PlanAgain),
@@ -208,8 +251,8 @@ impl<'p> Attempt<'p> {
             }
             PushOutcome::Refused(error) | PushOutcome::Failed(error) => Err(MoveError::Remote(error)),
             PushOutcome::Unknown(why) => {
-                let (operation, key) = (operation.clone(), self.intent.idempotency_key.clone());
-                self.settle(plan, Doubt { operation, key, commit, why }).await
+                let (tracked, key) = (self.tracked.clone(), self.intent.idempotency_key.clone());
+                self.settle(plan, Doubt { tracked, key, commit, why }).await
             }
         }
     }
@@ -258,12 +301,20 @@ impl<'p> Attempt<'p> {
         let (mirror, settings) = (Arc::clone(mirror), self.pipeline.settings.clone());
         let (base, files, message) = (plan.base.commit.clone(), plan.files.clone(), plan.message.clone());
         let time = clock::now();
-        blocking(move || {
+        let started = Instant::now();
+        let made = blocking(move || {
             let files: BTreeMap<_, _> =
                 files.iter().map(|file| (&file.path, file.after.as_bytes())).collect();
             mirror.new_commit(&base, &files, &message, &settings.author, settings.signer.as_ref(), time)
         })
-        .await
+        .await;
+        let took = started.elapsed();
+        self.pipeline.observers.metrics.step(metrics::Step::Commit, took);
+        if let Ok(Ok(commit)) = &made {
+            let (commit, parent) = (commit.id().clone(), commit.parent().clone());
+            self.tracked.step(Step::Committed { commit, parent, milliseconds: milliseconds(took) });
+        }
+        made
     }
 
     /// Waits a random while, longer after each loss; none before the first retry.
@@ -281,6 +332,21 @@ impl<'p> Attempt<'p> {
             return Err(MoveError::Remote(RemoteError::new(Code::RemoteTimeout, detail)));
         }
         Ok(())
+    }
+}
+
+/// How a move ended, to be counted.
+fn outcome(moved: &Result<Moved, MoveError>) -> Outcome {
+    match moved {
+        Ok(Moved::Changed { event: None, .. }) => Outcome::Changed,
+        Ok(Moved::Changed { event: Some(_), .. }) => Outcome::Replayed,
+        Ok(Moved::Unchanged { .. }) => Outcome::Unchanged,
+        Err(error) => match error.class() {
+            _ if matches!(error, MoveError::OutcomeUnknown { .. }) => Outcome::Unknown,
+            Class::Problem => Outcome::Problem,
+            Class::Refusal => Outcome::Refused,
+            Class::Failure => Outcome::Failed,
+        },
     }
 }
 

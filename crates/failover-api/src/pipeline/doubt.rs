@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::MoveError;
 use crate::git::NewCommit;
+use crate::operations::Tracked;
 use crate::view::View;
 
 /// A commit that was pushed without an answer.
 #[derive(Debug, Clone)]
 pub(super) struct Doubt {
-    pub(super) operation: OperationId,
+    pub(super) tracked: Tracked,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) commit: Arc<NewCommit>,
     /// What is known.
@@ -45,9 +46,13 @@ pub(super) enum Settled {
 }
 
 impl Doubt {
+    pub(super) fn operation(&self) -> &OperationId {
+        self.tracked.operation_id()
+    }
+
     pub(super) fn error(&self) -> MoveError {
         MoveError::OutcomeUnknown {
-            operation: self.operation.clone(),
+            operation: self.operation().clone(),
             commit: self.commit.id().clone(),
             detail: self.why.clone(),
         }

@@ -1,7 +1,7 @@
 //! Why a move did not happen, or is not known to have happened.
 
 use failover_core::check::Finding;
-use failover_core::code::{Code, Problem};
+use failover_core::code::{Class, Code, Problem};
 use failover_core::name::{CommitId, OperationId};
 use failover_core::plan::Rejection;
 
@@ -36,6 +36,25 @@ impl MoveError {
     /// A problem that stands alone.
     pub fn problem(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Problems(vec![Problem::new(code, detail, hint)])
+    }
+}
+
+impl MoveError {
+    /// The first reason's stable name; every error has one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Problems(problems) => problems.first().map(|problem| problem.code),
+            Self::Refused { problem, .. } => Some(problem.code),
+            Self::Remote(error) => Some(error.code),
+            Self::OutcomeUnknown { .. } => Some(Code::OutcomeUnknown),
+        }
+    }
+
+    /// What kind of "no" it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.code().unwrap_or(Code::Internal).class()
     }
 }
 

@@ -17,6 +17,7 @@ use super::MoveError;
 use super::doubt::{Doubt, InDoubt, Settled};
 use super::writer::Pipeline;
 use crate::git::PushOutcome;
+use crate::operations::Step;
 
 /// How long the identical commit is pushed again after its caller was told that nobody knows: no push lands later.
 const DOUBT_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -40,14 +41,14 @@ impl Pipeline {
                 return Settled::InDoubt;
             }
         };
-        if let Some(event) = history::find_operation(&view.events, &doubt.operation) {
+        if let Some(event) = history::find_operation(&view.events, doubt.operation()) {
             return Settled::Found(Box::new(event.clone()), view);
         }
         if view.tree.revision.commit != *doubt.commit.parent() {
             return Settled::Dead;
         }
         let pushed = Instant::now();
-        match self.push_once(&mirror, &doubt.commit, &doubt.operation, deadline).await.0 {
+        match self.push_once(&mirror, &doubt.commit, &doubt.tracked, deadline).await.0 {
             PushOutcome::Accepted => Settled::Accepted(pushed),
             // No other answer to this push says what became of the first one.
             outcome @ (PushOutcome::LostRace
@@ -62,6 +63,7 @@ impl Pipeline {
 
     /// Remembers a push that could not be settled in its caller's time, and goes on settling it.
     pub(super) fn leave_in_doubt(self: &Arc<Self>, doubt: Doubt) {
+        doubt.tracked.in_doubt(&doubt.why);
         let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         doubts.push(doubt);
         if doubts.len() == 1 {
@@ -74,7 +76,7 @@ impl Pipeline {
     pub fn in_doubt(&self) -> Vec<InDoubt> {
         let doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = |doubt: &Doubt| InDoubt {
-            operation: doubt.operation.clone(),
+            operation: doubt.operation().clone(),
             commit: doubt.commit.id().clone(),
             detail: doubt.why.clone(),
         };
@@ -100,7 +102,8 @@ impl Pipeline {
                         Code::Busy,
                         format!(
                             "it is not known yet whether the earlier move {} landed: {}",
-                            doubt.operation, doubt.why
+                            doubt.operation(),
+                            doubt.why
                         ),
                         "ask again; nothing of this move was committed",
                     )
@@ -111,7 +114,7 @@ impl Pipeline {
 
     /// Notes what became of a doubt, and answers whether that is known now.
     async fn record(&self, lock: &MutexGuard<'_, ()>, doubt: &Doubt, settled: Settled) -> bool {
-        let (operation, commit) = (&doubt.operation, doubt.commit.id());
+        let commit = doubt.commit.id();
         let outcome = match settled {
             Settled::InDoubt => return false,
             Settled::Found(..) => "landed",
@@ -121,9 +124,14 @@ impl Pipeline {
             }
             Settled::Dead => "never-landed",
         };
-        tracing::info!(%operation, %commit, outcome, "a push without an answer was settled");
+        doubt.tracked.step(Step::Settled { commit: commit.clone(), outcome });
+        if outcome == "landed" {
+            self.landed(&doubt.tracked, commit);
+        } else {
+            doubt.tracked.failed(None, "the branch moved on without the commit, which can land no more");
+        }
         let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
-        doubts.retain(|other| other.operation != *operation);
+        doubts.retain(|other| other.operation() != doubt.operation());
         true
     }
 
@@ -134,8 +142,8 @@ impl Pipeline {
             if Instant::now() >= end {
                 let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
                 for doubt in doubts.drain(..) {
-                    let (operation, commit) = (&doubt.operation, doubt.commit.id());
-                    tracing::error!(%operation, %commit, why = doubt.why, "a push without an answer was never settled; look into the branch");
+                    let commit = doubt.commit.id().clone();
+                    doubt.tracked.step(Step::Settled { commit, outcome: "given-up" });
                 }
                 return;
             }
@@ -145,7 +153,7 @@ impl Pipeline {
                 let _ = self.settle_earlier(&lock, None, deadline).await;
             }
             if let Some(doubt) = self.in_doubt().first() {
-                tracing::warn!(operation = %doubt.operation, why = doubt.detail, "a push without an answer is still in doubt");
+                tracing::warn!(operation_id = %doubt.operation, why = doubt.detail, "a push without an answer is still in doubt");
             }
             let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.);
             let _ = tokio::time::timeout(jittered, self.stop.cancelled()).await;

@@ -7,7 +7,7 @@ use failover_core::code::{Code, Problem};
 use failover_core::config::Config;
 use failover_core::history::Event;
 use failover_core::intent::Intent;
-use failover_core::name::{CommitId, OperationId, RepoPath};
+use failover_core::name::{CommitId, RepoPath, Revision};
 use failover_core::plan::{self, Plan};
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::Instant;
@@ -15,12 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::doubt::Doubt;
-use super::{Committed, MoveError};
+use super::{Committed, MoveError, Observers};
 use crate::clock;
 use crate::git::{
     Author, FETCH_LIMIT, Found, Mirror, MirrorError, NewCommit, PushOutcome, RemoteError, Repository, Signer,
     SigningError,
 };
+use crate::metrics::{self, Metrics};
+use crate::notify::Notifier;
+use crate::operations::{Journal, Step, Tracked, milliseconds};
 use crate::source::ConfigState;
 use crate::view::{self, View};
 
@@ -69,6 +72,7 @@ pub enum Moved {
 pub struct Pipeline {
     pub(super) settings: Settings,
     pub(super) repository: Repository,
+    pub(super) observers: Observers,
     config: watch::Receiver<ConfigState>,
     view: watch::Sender<Option<Arc<View>>>,
     failure: watch::Sender<Option<RemoteError>>,
@@ -90,10 +94,12 @@ impl Pipeline {
         settings: Settings,
         repository: Repository,
         config: watch::Receiver<ConfigState>,
+        observers: Observers,
     ) -> Arc<Self> {
         let pipeline = Arc::new(Self {
             settings,
             repository,
+            observers,
             config,
             view: watch::Sender::new(None),
             failure: watch::Sender::new(None),
@@ -169,6 +175,30 @@ impl Pipeline {
         self.stop.is_cancelled()
     }
 
+    /// Cancelled when no more moves are taken.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.observers.metrics
+    }
+
+    /// The moves of this process, step by step.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.observers.journal
+    }
+
+    /// Who is told at once that a commit landed.
+    #[must_use]
+    pub fn notifier(&self) -> &Notifier {
+        &self.observers.notifier
+    }
+
     /// The state of the config file.
     #[must_use]
     pub fn config(&self) -> ConfigState {
@@ -185,6 +215,14 @@ impl Pipeline {
         Ok((plan, view))
     }
 
+    /// The branch holds the move's commit: says so to everybody who wants to know, without waiting for them.
+    pub(super) fn landed(&self, tracked: &Tracked, commit: &CommitId) {
+        tracked.landed();
+        if let Some(branch) = self.repository.branch() {
+            self.observers.notifier.tell(tracked, &Revision { branch, commit: commit.clone() });
+        }
+    }
+
     /// Takes no more moves and waits for the one that is under way.
     pub async fn shut_down(&self, limit: Duration) {
         self.stop.cancel();
@@ -195,6 +233,7 @@ impl Pipeline {
         } else if tokio::time::timeout_at(end, self.repository.quiet()).await.is_err() {
             tracing::warn!("the Git host's hooks were still running at the end of the shutdown's time");
         }
+        self.observers.notifier.shut_down(TELLING_LIMIT).await;
     }
 
     pub(super) async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, MoveError> {
@@ -236,7 +275,10 @@ impl Pipeline {
         deadline: Instant,
     ) -> Result<(Arc<Mirror>, Arc<View>), MoveError> {
         let started = Instant::now();
-        let Found { mirror, tip, push_refused } = self.repository.fetch(deadline).await?;
+        let found = self.repository.fetch(deadline).await;
+        self.observers.metrics.step(metrics::Step::Fetch, started.elapsed());
+        self.observers.metrics.fetch(found.is_ok());
+        let Found { mirror, tip, push_refused } = found?;
         if let Some(error) = push_refused.as_ref().filter(|error| self.failure().as_ref() != Some(*error)) {
             tracing::warn!(code = %error.code, %error, "the remote can be read but takes no pushes");
         }
@@ -265,15 +307,24 @@ impl Pipeline {
         &self,
         mirror: &Arc<Mirror>,
         commit: &Arc<NewCommit>,
-        operation: &OperationId,
+        tracked: &Tracked,
         deadline: Instant,
     ) -> (PushOutcome, Option<View>) {
         let started = Instant::now();
-        tracing::info!(%operation, commit = %commit.id(), parent = %commit.parent(), "push begins");
+        let operation_id = tracked.operation_id().as_str();
+        let request_id = tracked.request_id();
+        tracing::info!(operation_id, request_id, commit = %commit.id(), parent = %commit.parent(), "push begins");
         let ahead = tokio::spawn(self.read_ahead(mirror, commit, started));
         let outcome = self.repository.push(commit, deadline).await;
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(%operation, commit = %commit.id(), outcome = outcome.as_str(), detail = outcome.detail(), milliseconds, "push ended");
+        let took = started.elapsed();
+        self.observers.metrics.step(metrics::Step::Push, took);
+        self.observers.metrics.push(outcome.as_str());
+        tracked.step(Step::Pushed {
+            commit: commit.id().clone(),
+            outcome: outcome.as_str(),
+            detail: outcome.detail().to_owned(),
+            milliseconds: milliseconds(took),
+        });
         match &outcome {
             PushOutcome::Accepted => drop(self.refusal.send_replace(None)),
             PushOutcome::Refused(error) => drop(self.refusal.send_replace(Some(error.clone()))),
@@ -463,6 +514,8 @@ impl Pipeline {
     }
 }
 
+/// How long receivers that are being told can hold up the end of the process.
+const TELLING_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// A conversation with the server that ends by itself sooner than this was not cut off by chance.
 const SHORT_LIVED: Duration = Duration::from_secs(20);

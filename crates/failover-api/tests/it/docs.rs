@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::api::Server;
+use crate::support::events::Events;
 use crate::support::git::{Repository, git};
 use crate::support::process::{Pid, Signal, run, signal};
 
@@ -91,6 +92,11 @@ fn docs_examples_parse() {
                     yaml::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
                     if text.starts_with("services:") || text.starts_with("defaults:") {
                         config::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
+                        configs += 1;
+                    }
+                    if text.starts_with("receivers:") {
+                        config::parse_receivers(&text)
+                            .unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
                         configs += 1;
                     }
                 }
@@ -207,8 +213,16 @@ fn docs_routes_are_all_routes() {
         .filter(|(method, path)| matches!(*method, "GET" | "POST") && path.starts_with('/'))
         .collect();
     server.wait_until("/readyz", |reply| reply.status == 200, crate::support::process::PATIENCE);
+    let moved = server.promote("sonarr").json;
     for (method, path) in &routes {
-        let reply = server.request(method, &path.replace("{service}", "sonarr"), "", &[]);
+        if *path == "/api/events" {
+            let head = Events::follow(&server).head;
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            continue;
+        }
+        let path =
+            path.replace("{service}", "sonarr").replace("{id}", moved["operation_id"].as_str().unwrap());
+        let reply = server.request(method, &path, "", &[]);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }
     let documented: BTreeSet<&str> = routes.iter().map(|(_, path)| path.split('?').next().unwrap()).collect();

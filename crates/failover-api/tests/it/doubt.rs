@@ -5,7 +5,9 @@ use std::thread::{self, JoinHandle};
 use serde_json::Value;
 use ureq::Agent;
 
+use crate::notify::{Receivers, flux};
 use crate::support::api::Server;
+use crate::support::hook::Hook;
 use crate::support::process::PATIENCE;
 use crate::support::proxy::Proxy;
 use crate::support::scene::{Gate, Scene, manifest_path, moved, ready};
@@ -20,6 +22,9 @@ struct InDoubt {
     server: Server,
     gate: Gate,
     answer: Value,
+    /// A receiver of the first server.
+    hook: Hook,
+    _receivers: Receivers,
 }
 
 const KEY: (&str, &str) = ("idempotency-key", "night-1");
@@ -46,14 +51,18 @@ impl InDoubt {
         let (scene, sshd) = (Scene::new(&["radarr", "sonarr"]), SshServer::start_new());
         let proxy = Proxy::start(sshd.address());
         let url = sshd.url_through(&proxy, scene.repository.path());
-        let server = ready(Server::start(scene.ssh_with(&url, &sshd.key(), &sshd)));
+        let hook = Hook::start();
+        let receivers = Receivers::new(&format!("receivers:\n{}", flux("flux", &hook)), "t");
+        let mut arguments = scene.ssh_with(&url, &sshd.key(), &sshd);
+        arguments.extend(["--receivers".into(), receivers.file().into_os_string()]);
+        let server = ready(Server::start(arguments));
         let gate = Gate::install(&scene);
         let caller = ask(&server, "/api/failover/sonarr/promote");
         gate.wait();
         proxy.interrupt();
         let (status, answer) = caller.join().unwrap();
         assert_eq!((status, &answer["code"]), (504, &"outcome-unknown".into()), "{answer}");
-        let doubt = Self { scene, sshd, proxy, server, gate, answer };
+        let doubt = Self { scene, sshd, proxy, server, gate, answer, hook, _receivers: receivers };
         assert!(doubt.operation().len() > 30 && doubt.commit().len() == 40, "{}", doubt.answer);
         let health = doubt.server.get("/api/health").json;
         assert_eq!(health["status"], "degraded");
@@ -79,6 +88,12 @@ impl InDoubt {
         self.answer["commit"].as_str().unwrap()
     }
 
+    /// The move as the first server has followed it.
+    fn followed(&self, state: &str) -> Value {
+        let path = format!("/api/operations/{}", self.operation());
+        self.server.wait_until(&path, |reply| reply.json["state"] == state, PATIENCE).json
+    }
+
     fn promote_sonarr_again(&self, server: &Server) -> crate::support::api::Reply {
         server.post("/api/failover/sonarr/promote", "", &[KEY])
     }
@@ -88,7 +103,7 @@ impl InDoubt {
             event["message"] == "a push without an answer was settled"
         });
         assert_eq!(
-            (&settled["outcome"], &settled["operation"]),
+            (&settled["outcome"], &settled["operation_id"]),
             (&outcome.into(), &self.answer["operation_id"])
         );
         let health = self.server.wait_until("/api/health", |reply| reply.json["status"] == "ok", PATIENCE);
@@ -110,11 +125,23 @@ fn a_push_that_landed_unseen_is_found_by_itself_and_by_everybody_who_asks_again(
     doubt.server.demote("sonarr").assert_problem(503, "busy");
     assert_eq!(doubt.scene.repository.commit_count(), 1);
 
+    assert_eq!(doubt.followed("in-doubt")["code"], "outcome-unknown");
+    assert!(doubt.server.get("/metrics").text.contains("\nfailover_api_doubts 1\n"));
+    assert!(doubt.hook.told().is_empty());
+
     doubt.gate.open();
     doubt.sshd.wait_idle();
     assert_eq!(doubt.scene.repository.tip(), doubt.commit());
     doubt.proxy.restore();
     doubt.wait_settled("landed");
+    // Flux hears of it as soon as it is known.
+    let told = doubt.hook.wait(1).remove(0).json();
+    assert_eq!((&told["commit"], &told["services"][0]), (&doubt.answer["commit"], &"sonarr".into()));
+    let followed = doubt.followed("committed");
+    assert_eq!((&followed["commit"], followed.get("code")), (&doubt.answer["commit"], None), "{followed}");
+    let settled =
+        followed["steps"].as_array().unwrap().iter().find(|step| step["step"] == "settled").unwrap();
+    assert_eq!(settled["outcome"], "landed");
     let tip = doubt.scene.repository.tip();
     let replica = ready(Server::start(doubt.scene.ssh(&doubt.sshd)));
     for server in [&doubt.server, &replica] {
@@ -150,6 +177,8 @@ fn a_push_that_the_branch_overtook_never_landed_and_is_made_once_when_asked_agai
     };
     assert!(place("a push without an answer was settled") < place("push begins"), "{log:?}");
     doubt.wait_settled("never-landed");
+    assert_eq!(doubt.followed("failed")["commit"], doubt.answer["commit"]);
+    assert_eq!(doubt.hook.wait(1)[0].json()["commit"], radarr);
     let reply = doubt.promote_sonarr_again(&doubt.server);
     let commit = reply.commit().to_owned();
     assert!(commit != doubt.commit());

@@ -1,4 +1,4 @@
-//! `services.yaml`: from its text to a checked [`Config`].
+//! `services.yaml`, and the receivers file: from their text to a checked [`Config`] and checked [`Receiver`]s.
 
 mod model;
 mod error;
@@ -11,7 +11,9 @@ mod entry;
 mod setting;
 mod service;
 mod read;
+mod receiver;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use model::{Config, Placement, Service, Setting, SettingKind, Target, Workload};
 pub use read::{MAX_CONFIG_BYTES, parse};
+pub use receiver::{Hook, HookUrl, HookUrlError, MAX_RECEIVERS, Receiver, parse_receivers};

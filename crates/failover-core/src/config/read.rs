@@ -24,29 +24,34 @@ pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 /// Everything that is wrong, with its place; also a config without any service, so that an emptied file never
 /// replaces a good one.
 pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    read(&only_document(text, "the config", EMPTY_HINT)?)
+}
+
+/// The one document of a text, which `what` is.
+pub(super) fn only_document(text: &str, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
     let alone = |place, message: String, hint: &str| {
         Err(ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }]))
     };
     let start = Place { line: 1, column: 1 };
     if text.len() > MAX_CONFIG_BYTES {
-        let message = format!("the config has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
+        let message = format!("{what} has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
         return alone(start, message, "split it between several instances");
     }
-    let documents = match yaml::parse(text) {
+    let mut documents = match yaml::parse(text) {
         Ok(documents) => documents,
         Err(error) => {
             let message = format!("this is not YAML: {}", error.message);
             return alone(error.place, message, "correct the text here or just before");
         }
     };
-    match documents.as_slice() {
-        [] => alone(start, "the config is empty".to_owned(), EMPTY_HINT),
-        [document] => read(document),
-        [_, second, ..] => alone(
-            second.place,
-            "the config has more than one YAML document".to_owned(),
-            "keep one 'services:' mapping and remove the '---' lines after it",
-        ),
+    if let [_, second, ..] = documents.as_slice() {
+        let message = format!("{what} has more than one YAML document");
+        return alone(second.place, message, "keep the first one and remove the '---' lines after it");
+    }
+    match documents.pop() {
+        Some(document) if !document.is_null() => Ok(document),
+        Some(document) => alone(document.place, format!("{what} is empty"), empty_hint),
+        None => alone(start, format!("{what} is empty"), empty_hint),
     }
 }
 
@@ -73,10 +78,6 @@ fn root<'a>(
     claims: &mut Vec<ClaimUse>,
     moved: &mut Vec<FieldUse>,
 ) -> Option<Config> {
-    if document.is_null() {
-        reader.error(document.place, "the config is empty", EMPTY_HINT);
-        return None;
-    }
     let root = reader.fields(document, "the config".to_owned(), document.place)?;
     if root.has("apiVersion") && root.has("kind") {
         reader.error(

@@ -1,0 +1,153 @@
+//! The counters and histograms that the program's parts write to.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use failover_core::name::{ObjectName, Role};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::labels::{
+    Delivery, DeliveryLabels, OperationLabels, Outcome, ReceiverLabels, RequestLabels, ResultLabels,
+    RouteLabels, Step, StepLabels,
+};
+use crate::clock;
+
+/// A millisecond to a minute: a plan takes one, and a caller waits for a move no longer than the other.
+const SECONDS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+pub(super) type Timed<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Everything that is counted. Shared by all parts of the server.
+#[derive(Debug)]
+pub struct Metrics {
+    pub(super) operations: Family<OperationLabels, Counter>,
+    pub(super) steps: Timed<StepLabels>,
+    pub(super) pushes: Family<ResultLabels, Counter>,
+    pub(super) fetches: Family<ResultLabels, Counter>,
+    /// Seconds since 1970; 0 before the first.
+    pub(super) last_fetch: Gauge<f64, AtomicU64>,
+    pub(super) deliveries: Family<DeliveryLabels, Counter>,
+    pub(super) attempts: Family<ReceiverLabels, Counter>,
+    pub(super) delivery_seconds: Timed<ReceiverLabels>,
+    pub(super) requests: Family<RequestLabels, Counter>,
+    pub(super) request_seconds: Timed<RouteLabels>,
+}
+
+/// What promotes or demotes is called after the route.
+fn verb(to: Role) -> &'static str {
+    match to {
+        Role::Backup => "promote",
+        Role::Primary => "demote",
+    }
+}
+
+impl Default for Metrics {
+    /// Counters whose labels are known begin at zero: a rate over one that appears with its first event misses it.
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
+        let metrics = Self {
+            operations: Family::default(),
+            steps: Family::new_with_constructor(histogram),
+            pushes: Family::default(),
+            fetches: Family::default(),
+            last_fetch: Gauge::default(),
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            delivery_seconds: Family::new_with_constructor(histogram),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(histogram),
+        };
+        for to in [Role::Primary, Role::Backup] {
+            for outcome in Outcome::ALL {
+                let labels = OperationLabels { verb: verb(to), result: outcome.as_str() };
+                drop(metrics.operations.get_or_create(&labels));
+            }
+        }
+        for step in Step::ALL {
+            drop(metrics.steps.get_or_create(&StepLabels { step: step.as_str() }));
+        }
+        for result in ["accepted", "lost-race", "refused", "failed", "unknown"] {
+            drop(metrics.pushes.get_or_create(&ResultLabels { result }));
+        }
+        for result in ["ok", "failed"] {
+            drop(metrics.fetches.get_or_create(&ResultLabels { result }));
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A move ended.
+    pub fn operation(&self, to: Role, outcome: Outcome) {
+        let labels = OperationLabels { verb: verb(to), result: outcome.as_str() };
+        self.operations.get_or_create(&labels).inc();
+    }
+
+    /// A step took this long, however it ended.
+    pub fn step(&self, step: Step, took: Duration) {
+        self.steps.get_or_create(&StepLabels { step: step.as_str() }).observe(took.as_secs_f64());
+    }
+
+    /// A push ended like this; one of the words that a push's outcome has for the log.
+    pub fn push(&self, result: &'static str) {
+        self.pushes.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// The remote was looked at.
+    pub fn fetch(&self, well: bool) {
+        let result = if well { "ok" } else { "failed" };
+        self.fetches.get_or_create(&ResultLabels { result }).inc();
+        if well {
+            self.last_fetch.set(clock::exact_now().as_duration().as_secs_f64());
+        }
+    }
+
+    /// A receiver of this name is in force.
+    pub fn receiver(&self, name: &ObjectName) {
+        let receiver = name.to_string();
+        for delivery in Delivery::ALL {
+            let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
+            drop(self.deliveries.get_or_create(&labels));
+        }
+        drop(self.attempts.get_or_create(&ReceiverLabels { receiver: receiver.clone() }));
+        drop(self.delivery_seconds.get_or_create(&ReceiverLabels { receiver }));
+    }
+
+    /// A receiver of this name is no longer in force.
+    pub fn no_receiver(&self, name: &ObjectName) {
+        let receiver = name.to_string();
+        for delivery in Delivery::ALL {
+            let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
+            self.deliveries.remove(&labels);
+        }
+        let labels = ReceiverLabels { receiver };
+        self.attempts.remove(&labels);
+        self.delivery_seconds.remove(&labels);
+    }
+
+    /// A receiver was asked to take note of a commit, whatever came of it.
+    pub fn attempt(&self, receiver: &ObjectName) {
+        self.attempts.get_or_create(&ReceiverLabels { receiver: receiver.to_string() }).inc();
+    }
+
+    /// Telling a receiver of a commit ended, this long after the commit landed.
+    pub fn delivery(&self, receiver: &ObjectName, delivery: Delivery, took: Duration) {
+        let receiver = receiver.to_string();
+        let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
+        self.deliveries.get_or_create(&labels).inc();
+        if delivery == Delivery::Told {
+            self.delivery_seconds.get_or_create(&ReceiverLabels { receiver }).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A request was answered. `route` is its template, never its path: callers choose paths.
+    pub fn request(&self, route: &str, method: &'static str, status: &'static str, took: Duration) {
+        let route = route.to_owned();
+        self.requests.get_or_create(&RequestLabels { route: route.clone(), method, status }).inc();
+        self.request_seconds.get_or_create(&RouteLabels { route, method }).observe(took.as_secs_f64());
+    }
+}

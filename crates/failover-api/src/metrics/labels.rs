@@ -1,0 +1,148 @@
+//! The labels' values that this program makes up itself: few, and stable.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// How a move ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// This call's commit is on the branch.
+    Changed,
+    /// Everything was there already.
+    Unchanged,
+    /// An earlier call with the same key had made the commit.
+    Replayed,
+    /// The request, the config or a file was wrong.
+    Problem,
+    /// A check decided against it.
+    Refused,
+    /// The server or the Git host failed.
+    Failed,
+    /// It is not known whether the commit landed.
+    Unknown,
+}
+
+impl Outcome {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Changed,
+        Self::Unchanged,
+        Self::Replayed,
+        Self::Problem,
+        Self::Refused,
+        Self::Failed,
+        Self::Unknown,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Replayed => "replayed",
+            Self::Problem => "problem",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Deciding what changes.
+    Plan,
+    /// Making the commit.
+    Commit,
+    /// Pushing it, until the server's word.
+    Push,
+    /// Looking at the remote and reading what is new.
+    Fetch,
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 4] = [Self::Plan, Self::Commit, Self::Push, Self::Fetch];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Commit => "commit",
+            Self::Push => "push",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
+/// What became of telling a receiver of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It took it.
+    Told,
+    /// It did not, and is not asked again.
+    Failed,
+    /// A newer commit took its place.
+    Superseded,
+}
+
+impl Delivery {
+    pub(super) const ALL: [Self; 3] = [Self::Told, Self::Failed, Self::Superseded];
+
+    /// As labels and operations show it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OperationLabels {
+    pub(super) verb: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StepLabels {
+    pub(super) step: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResultLabels {
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReceiverLabels {
+    pub(super) receiver: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DeliveryLabels {
+    pub(super) receiver: String,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) route: String,
+    pub(super) method: &'static str,
+    pub(super) status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RouteLabels {
+    pub(super) route: String,
+    pub(super) method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ServiceLabels {
+    pub(super) namespace: String,
+    pub(super) service: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BuildLabels {
+    pub(super) version: &'static str,
+}

@@ -1,0 +1,11 @@
+//! Who is told at once that a commit landed, so that nobody waits for Flux's next look. Best effort: Flux looks by
+//! itself, too.
+
+mod target;
+mod source;
+mod delivery;
+mod worker;
+mod notifier;
+
+pub use notifier::{Failing, Notifier};
+pub use source::{ReceiversProblem, ReceiversState};

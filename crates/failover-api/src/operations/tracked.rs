@@ -1,0 +1,129 @@
+//! A move while it happens: each step stands in the journal and in the log, with the same ids.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use failover_core::code::Code;
+use failover_core::intent::Intent;
+use failover_core::name::{OperationId, Role, ServiceName};
+
+use super::journal::Journal;
+use super::model::{Operation, State, Step};
+use crate::clock;
+
+/// A move that is followed. Remembered from its first step on: one that has nothing to do leaves no trace.
+#[derive(Debug, Clone)]
+pub struct Tracked {
+    journal: Arc<Journal>,
+    first: Arc<Operation>,
+}
+
+impl Tracked {
+    /// Follows the move that `intent` asks for.
+    #[must_use]
+    pub fn new(journal: Arc<Journal>, intent: &Intent, request_id: Option<String>) -> Self {
+        let first = Arc::new(Operation::new(intent, request_id, clock::exact_now()));
+        Self { journal, first }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn operation_id(&self) -> &OperationId {
+        &self.first.operation_id
+    }
+
+    /// The request that asked for it.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.first.request_id.as_deref()
+    }
+
+    /// The services it moves.
+    #[must_use]
+    pub fn services(&self) -> &[ServiceName] {
+        &self.first.services
+    }
+
+    /// Where it moves them.
+    #[must_use]
+    pub fn to(&self) -> Role {
+        self.first.to
+    }
+
+    /// Takes a step down.
+    pub fn step(&self, step: Step) {
+        self.log(&step);
+        self.journal.change(&self.first, |operation| operation.take(step, clock::exact_now()));
+    }
+
+    /// The remote branch holds its commit.
+    pub fn landed(&self) {
+        self.journal.change(&self.first, |operation| {
+            (operation.state, operation.code, operation.detail) = (State::Committed, None, None);
+            operation.updated = clock::exact_now();
+        });
+    }
+
+    /// Nobody knows yet whether its commit landed.
+    pub fn in_doubt(&self, detail: &str) {
+        self.end(State::InDoubt, Some(Code::OutcomeUnknown), detail);
+    }
+
+    /// Nothing of it is on the branch.
+    pub fn failed(&self, code: Option<Code>, detail: &str) {
+        self.end(State::Failed, code, detail);
+    }
+
+    /// It had nothing left to do; noted only of a move that has begun.
+    pub fn unchanged(&self) {
+        if self.journal.get(self.operation_id()).is_some() {
+            self.end(State::Unchanged, None, "the services were there already");
+        }
+    }
+
+    fn end(&self, state: State, code: Option<Code>, detail: &str) {
+        self.journal.change(&self.first, |operation| {
+            (operation.state, operation.code) = (state, code);
+            operation.detail = Some(detail.to_owned());
+            operation.updated = clock::exact_now();
+        });
+    }
+
+    fn log(&self, step: &Step) {
+        let operation_id = self.operation_id().as_str();
+        let request_id = self.request_id();
+        match step {
+            Step::Planned { base, files, milliseconds } => {
+                let files = files.len();
+                tracing::info!(operation_id, request_id, step = "planned", %base, files, milliseconds, "move planned");
+            }
+            Step::Committed { commit, parent, milliseconds } => {
+                tracing::info!(operation_id, request_id, step = "committed", %commit, %parent, milliseconds, "commit made");
+            }
+            Step::Pushed { commit, outcome, detail, milliseconds } => {
+                tracing::info!(operation_id, request_id, step = "pushed", %commit, outcome, detail, milliseconds, "push ended");
+            }
+            Step::Settled { commit, outcome: outcome @ "given-up" } => {
+                tracing::error!(operation_id, request_id, step = "settled", %commit, outcome, "a push without an answer was never settled; look into the branch");
+            }
+            Step::Settled { commit, outcome } => {
+                tracing::info!(operation_id, request_id, step = "settled", %commit, outcome, "a push without an answer was settled");
+            }
+            Step::Told { receiver, outcome: outcome @ "told", tries, detail, milliseconds } => {
+                tracing::info!(operation_id, request_id, step = "told", %receiver, outcome, tries, detail, milliseconds, "receiver told");
+            }
+            Step::Told { receiver, outcome: outcome @ "superseded", tries, detail, milliseconds } => {
+                tracing::info!(operation_id, request_id, step = "told", %receiver, outcome, tries, detail, milliseconds, "receiver is told of a newer commit");
+            }
+            Step::Told { receiver, outcome, tries, detail, milliseconds } => {
+                tracing::warn!(operation_id, request_id, step = "told", %receiver, outcome, tries, detail, milliseconds, "receiver not told");
+            }
+        }
+    }
+}
+
+/// A duration as steps and logs have it.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
