@@ -41,6 +41,7 @@ mod chaos;
 mod cli;
 mod config;
 mod demo;
+mod deploy;
 mod doubt;
 mod github_app;
 mod hardening;
