@@ -55,7 +55,15 @@ pub enum UrlError {
         /// What the operating system said.
         reason: String,
     },
+    /// Neither a path that can be resolved nor an address; it may be one that was mistyped and holds a token.
+    #[error(
+        "the repository is no address that can be used, and no local path that can be opened ({0}); use https://host/path, ssh://user@host/path, user@host:path or a local path"
+    )]
+    Neither(String),
 }
+
+/// What Git speaks, or once did, and this program does not.
+const SCHEMES: [&str; 4] = ["git", "ftp", "ftps", "rsync"];
 
 impl RemoteUrl {
     /// Reads `ssh://[user@]host[:port]/path`, `[user@]host:path`, `http[s]://host[:port]/path`, `file:///path` or a path.
@@ -82,7 +90,9 @@ impl RemoteUrl {
             }
             Some((scheme @ ("https" | "http"), rest)) => Self::http(scheme, rest),
             Some(("file", path)) => Self::local(path),
-            Some((scheme, _)) => Err(UrlError::Scheme(scheme.to_owned())),
+            Some((scheme, _)) if SCHEMES.contains(&scheme) => Err(UrlError::Scheme(scheme.to_owned())),
+            // What stands before it may be anything.
+            Some(_) => Err(UrlError::Malformed),
             None => match split_scp(text) {
                 Some((authority, path)) if !authority.contains('/') => {
                     let (user, host) = user_and_host(authority)?;
@@ -94,10 +104,15 @@ impl RemoteUrl {
     }
 
     fn local(text: &str) -> Result<Self, UrlError> {
-        Path::new(text)
-            .canonicalize()
-            .map(Self::Local)
-            .map_err(|error| UrlError::Local { path: text.to_owned(), reason: error.to_string() })
+        Path::new(text).canonicalize().map(Self::Local).map_err(|error| {
+            let reason = error.to_string();
+            let is_path = text.starts_with(['/', '.']) && !text.contains(['@', ':', '?']);
+            if is_path {
+                UrlError::Local { path: text.to_owned(), reason }
+            } else {
+                UrlError::Neither(reason)
+            }
+        })
     }
 
     fn ssh(
@@ -229,6 +244,17 @@ mod tests {
             assert_eq!(RemoteUrl::parse(text), Err(UrlError::Password), "{text}");
         }
         assert_eq!(RemoteUrl::parse("https://token@host/x"), Err(UrlError::HttpUser));
+        for text in [
+            "https//hunter2@host/x",
+            "htps//hunter2",
+            "hunter2://host/x",
+            "hunter2",
+            "./hunter2@host/x",
+            "/https://hunter2@host",
+        ] {
+            let error = RemoteUrl::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{text}: {error}");
+        }
         assert_eq!(RemoteUrl::parse("git://host/x"), Err(UrlError::Scheme("git".into())));
         for text in [
             "",

@@ -27,4 +27,12 @@ fn wrong_flags_are_refused_with_the_way_out() {
     failing(&["serve", "--repo", "/", "--author", "nobody"], "Name <email>");
     failing(&["serve", "--repo", "/", "--listen", "8080"], "--listen");
     failing(&["sevre"], "serve");
+    failing(&["serve", "https//hunter2@host/x"], "unexpected argument '…'");
+    failing(&["serve", "--repo", "https//hunter2@host/x"], "no local path");
+    failing(&["serve", "--repo", "hunter2://host/x"], "ssh://");
+    failing(&["serve", "--repo", "/", "--branch", "https://hunter2@host/x"], "'--branch <BRANCH>'");
+    failing(&["serve", "--repo", "/", "--listen=https://hunter2@host/x"], "'--listen <ADDRESS:PORT>'");
+    failing(&["serve", "--rpeo=https://hunter2@host/x"], "--repo");
+    failing(&["serve", "--repo", "/", "--poll", "ghp_hunter2hunter2hunter2"], "30s");
+    failing(&["https://hunter2@host/x"], "unrecognized subcommand '…'");
 }

@@ -54,6 +54,7 @@ mod moves;
 mod notify;
 mod odd_hosts;
 mod operations;
+mod secrets;
 mod signing;
 mod ssh;
 mod ssh_settings;
