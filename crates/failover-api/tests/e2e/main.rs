@@ -18,3 +18,4 @@ mod rights;
 mod secret;
 mod outages;
 mod replicas;
+mod callers;

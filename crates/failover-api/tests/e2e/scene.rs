@@ -112,6 +112,13 @@ impl Cluster {
         self.pod_for(&self.ssh_url())
     }
 
+    /// The same with more flags.
+    pub(crate) fn pod_with(&self, flags: &[&str]) -> Pod {
+        let mut arguments = self.arguments(&self.ssh_url());
+        arguments.extend(flags.iter().map(OsString::from));
+        Pod::start(self, arguments)
+    }
+
     /// The same for another address of the repository.
     pub(crate) fn pod_for(&self, url: &str) -> Pod {
         Pod::start(self, self.arguments(url))
