@@ -173,6 +173,11 @@ impl Pipeline {
         if let Err(MoveError::Remote(error)) = &looked {
             tracing::warn!(code = %error.code, %error, "the remote could not be read");
             self.failure.send_replace(Some(error.clone()));
+            if self.view.borrow().is_none()
+                && let Some(problem) = self.credentials_problem()
+            {
+                return Err(MoveError::Problems(vec![problem]));
+            }
         }
         looked
     }

@@ -43,6 +43,7 @@ mod config;
 mod demo;
 mod deploy;
 mod doubt;
+mod git_secret;
 mod github_app;
 mod hardening;
 mod hosts;
