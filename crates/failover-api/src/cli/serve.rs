@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::stop::stop_signal;
-use crate::auth::{Admission, Authentication, Reads, TokenFile};
-use crate::cluster::{self, Follower, SecretCopy, SecretName};
+use crate::auth::{Admission, Authentication, Authenticator, Reads, TokenFile};
+use crate::cluster::{self, Follower, Reviewer, SecretCopy, SecretName};
 use crate::git::{self, Author, RemoteError, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
 use crate::http::{self, AppState};
 use crate::pipeline::{self, Observers, Pipeline};
@@ -88,6 +88,10 @@ pub(super) struct Flags {
     /// changes. Callers on this machine need a token, too.
     #[arg(long, env = "FAILOVER_API_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Take tokens of the Kubernetes cluster as well: who may `post` the path /failover-api moves services, who may `get` it
+    /// reads. Needs the right to ask that (the ClusterRole system:auth-delegator).
+    #[arg(long, env = "FAILOVER_API_KUBERNETES_AUTH")]
+    kubernetes_auth: bool,
     /// Answer reads only with a token, of either role. Probes are answered without.
     #[arg(long, env = "FAILOVER_API_REQUIRE_TOKEN_FOR_READS")]
     require_token_for_reads: bool,
@@ -164,18 +168,21 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
 /// How callers are told apart. Flags that contradict each other are refused here, and not by their mere presence,
 /// since a twin in the environment may say `false`.
 fn admission(flags: &Flags) -> Result<Admission, String> {
-    match (flags.token_file.clone(), flags.require_token_for_reads, flags.allow_unauthenticated_moves) {
-        (Some(_), _, true) => {
-            Err("--token-file and --allow-unauthenticated-moves contradict each other; give one of them"
-                .to_owned())
-        }
-        (None, true, _) => Err("--require-token-for-reads needs --token-file".to_owned()),
-        (Some(file), closed, false) => {
+    let known = flags.token_file.is_some() || flags.kubernetes_auth;
+    match (known, flags.require_token_for_reads, flags.allow_unauthenticated_moves) {
+        (true, _, true) => Err(
+            "--token-file or --kubernetes-auth and --allow-unauthenticated-moves contradict each other; give one of them"
+                .to_owned(),
+        ),
+        (false, true, _) => Err("--require-token-for-reads needs --token-file or --kubernetes-auth".to_owned()),
+        (true, closed, false) => {
             let reads = if closed { Reads::Closed } else { Reads::Open };
-            Ok(Admission::Tokens(Arc::new(Authentication::new(Some(TokenFile::follow(file)), None, reads))))
+            let file = flags.token_file.clone().map(TokenFile::follow);
+            let reviewer = flags.kubernetes_auth.then(|| Arc::new(Reviewer::new()) as Arc<dyn Authenticator>);
+            Ok(Admission::Tokens(Arc::new(Authentication::new(file, reviewer, reads))))
         }
-        (None, false, true) => Ok(Admission::anybody()),
-        (None, false, false) => Ok(Admission::ThisMachine),
+        (false, false, true) => Ok(Admission::anybody()),
+        (false, false, false) => Ok(Admission::ThisMachine),
     }
 }
 

@@ -88,7 +88,7 @@ impl SecretClient {
 
 /// In a pod as its ServiceAccount, whose token and certificate authority kube reads again as they change; elsewhere as
 /// the kubeconfig says.
-async fn connect() -> Result<Client, SecretError> {
+pub(super) async fn connect() -> Result<Client, SecretError> {
     let no_config = |reason: String| SecretError::NoConfig { reason };
     let mut config = if std::env::var_os(IN_CLUSTER).is_some() {
         Config::incluster().map_err(|error| no_config(with_sources(&error)))?
@@ -114,7 +114,7 @@ fn unusable_kubeconfig(error: &KubeconfigError) -> String {
 }
 
 /// The message with those of its causes, as far as each says more.
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -128,7 +128,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// Somebody else's words, shortened to one line without control characters.
-fn one_line(words: &str) -> String {
+pub(super) fn one_line(words: &str) -> String {
     const MAX_CHARS: usize = 600;
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
 }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::git::CacheFolder;
 
-/// The keys of a Git Secret that Flux gives a meaning; nothing else is copied.
+/// The keys of a Git Secret that Flux gives a meaning; nothing else is copied. `identity.pub` is none of them, and ssh would
+/// believe it: where it is left from an earlier key, the host would be offered that one.
 /// <https://fluxcd.io/flux/components/source/gitrepositories/#secret-reference>
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 16] = [
     "identity",
-    "identity.pub",
     "known_hosts",
     "username",
     "password",

@@ -1,4 +1,4 @@
-//! The Kubernetes API, of which one thing is asked: the Secret with the credentials for Git.
+//! The Kubernetes API, of which two things are asked: the Secret with the credentials for Git, and who callers are.
 
 mod error;
 mod name;
@@ -6,8 +6,10 @@ mod identity;
 mod files;
 mod client;
 mod follow;
+mod reviewer;
 
 pub use error::SecretError;
 pub use files::SecretCopy;
 pub use follow::{Follower, follow, may_be_outdated};
 pub use name::{SecretName, SecretNameError};
+pub use reviewer::Reviewer;

@@ -3,6 +3,7 @@
 mod url;
 mod commit_page;
 mod error;
+mod veil;
 mod github_app;
 mod secret;
 mod service;

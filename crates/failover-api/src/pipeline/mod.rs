@@ -6,6 +6,7 @@ mod error;
 mod doubt;
 mod writer;
 mod commit_pages;
+mod state;
 mod settle;
 mod attempt;
 

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 /// The diff as marked text. Signs stay, so that it says the same without colours.
 pub(super) fn marked(diff: &str) -> Markup {
-    let lines: Vec<&str> = diff.lines().collect();
+    // The names follow on lines of their own.
+    let lines: Vec<&str> = diff.lines().filter(|line| !line.starts_with("diff --git ")).collect();
     html! {
         @for (index, line) in lines.iter().enumerate() {
             @let (before, after) = (index.checked_sub(1).and_then(|i| lines.get(i)), lines.get(index + 1));

@@ -1,6 +1,6 @@
 //! What all pages have in common.
 
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
@@ -55,7 +55,7 @@ impl Frame {
                     "failover-api " (self.report.version) }
             }
         };
-        answer(StatusCode::OK, title, self.now, &body)
+        answer(title, self.report.revision.as_deref(), self.now, &body)
     }
 
     fn freshness(&self) -> Markup {
@@ -91,8 +91,7 @@ pub(super) fn bare(title: &str, main: &Markup) -> Response {
         (header(None, &html! {}))
         main id="main" tabindex="-1" { (main) }
     };
-    // The status is that of the answer in whose place it stands.
-    answer(StatusCode::OK, title, clock::now(), &body)
+    answer(title, None, clock::now(), &body)
 }
 
 fn header(part: Option<Part>, freshness: &Markup) -> Markup {
@@ -115,7 +114,7 @@ fn header(part: Option<Part>, freshness: &Markup) -> Markup {
     }
 }
 
-fn answer(status: StatusCode, title: &str, now: Timestamp, body: &Markup) -> Response {
+fn answer(title: &str, revision: Option<&str>, now: Timestamp, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -128,7 +127,7 @@ fn answer(status: StatusCode, title: &str, now: Timestamp, body: &Markup) -> Res
                 link rel="stylesheet" href=(Asset::Style.address());
                 script type="module" src=(Asset::Script.address()) {}
             }
-            body data-now=(now) { (body) }
+            body data-now=(now) data-revision=[revision] { (body) }
         }
     };
     let headers = [
@@ -138,5 +137,5 @@ fn answer(status: StatusCode, title: &str, now: Timestamp, body: &Markup) -> Res
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
     ];
-    (status, headers, page.into_string()).into_response()
+    (headers, page.into_string()).into_response()
 }

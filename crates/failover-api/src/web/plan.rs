@@ -129,7 +129,7 @@ fn request(plan: &Plan, service: &ServiceName, active: Active, frame: &Frame, pa
                 data-commits=[pages] {
                 @if !blocked.is_empty() {
                     fieldset id="overrides" {
-                        legend { "Checks block this move. Override them only if you know better:" }
+                        legend { "Blocked. Override only if you know better:" }
                         @for finding in &blocked {
                             label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } }
                         }

@@ -192,8 +192,6 @@ fn an_open_page_stays_true() {
     browser.wait_text("[data-service=sonarr] .badge", "Primary");
     browser.script("document.querySelector('[data-service=sonarr] h2 a').focus()");
     server.promote("sonarr").commit();
-    // As if the page's own pause were over.
-    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     browser.wait_text("[data-service=sonarr] .badge", "Backup");
     let said = browser.script("return document.getElementById('said').textContent");
     assert_eq!(said, "sonarr is backup now.");
@@ -203,7 +201,6 @@ fn an_open_page_stays_true() {
     browser.open(&server.url("/services/radarr/promote"));
     browser.wait_text("h1", "Move radarr to backup");
     server.promote("radarr").commit();
-    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     browser.wait_text("#moved-on", "The repository has changed");
     browser.wait_text(".diff", "pvc-radarr-backup");
     browser.click("#move button");

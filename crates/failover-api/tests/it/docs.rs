@@ -41,7 +41,7 @@ pub(crate) fn documents() -> Vec<(String, String)> {
     };
     let mut paths = in_folder("docs");
     paths.extend(in_folder("docs/runbooks"));
-    paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
+    paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "deploy/README.md"].map(str::to_owned));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 

@@ -60,7 +60,9 @@ const actives = (root) => new Map([...root.querySelectorAll("[data-active][data-
 const refresh = async () => {
   const { status, page } = await load(location.href);
   const holding = document.querySelector("[data-hold]");
-  if (status !== 200 && !holding) return show(page);
+  const bare = !byId("banner");
+  if (bare ? status === 200 : status !== 200 && !holding) return show(page);
+  if (bare) return;
   if (holding) {
     const now = status === 200 ? page.getElementById(holding.id)?.outerHTML : "";
     if (now !== written.get(holding.id) && !carriedOut) byId("moved-on").hidden = false;
@@ -85,9 +87,16 @@ const refresh = async () => {
   tellTimes();
 };
 
+// What the health was when the page was made or last looked at.
 let seen = null;
+let looking = false;
+let lookAgain = false;
+const isShown = () => document.visibilityState === "visible" && !byId("sign-in");
 const look = async () => {
-  if (document.visibilityState !== "visible" || byId("sign-in")) return;
+  if (!isShown()) return;
+  lookAgain = looking;
+  if (looking) return;
+  looking = true;
   try {
     const answer = await fetch("/api/health", { headers: authorized({}), cache: "no-store" });
     if (answer.status === 401) return await refresh();
@@ -98,12 +107,46 @@ const look = async () => {
       time.title = "";
     }
     const now = JSON.stringify([health.status, health.revision, health.config, health.problems.map((one) => [one.code, one.service])]);
-    if (now !== seen) await refresh();
+    const isNew = seen === null ? health.revision !== (document.body.dataset.revision ?? null) : now !== seen;
+    if (isNew) await refresh();
     seen = now;
     byId("silence").hidden = true;
     tellTimes();
   } catch {
     byId("silence").hidden = false;
+  } finally {
+    looking = false;
+    if (lookAgain) look();
+  }
+};
+
+// Being told at once. Not by EventSource, which cannot send the token. Nothing is lost without: the looks go on.
+let stream = null;
+const follow = async () => {
+  if (stream || !isShown()) return;
+  stream = new AbortController();
+  try {
+    const answer = await fetch("/api/events", { headers: authorized({}), cache: "no-store", signal: stream.signal });
+    const events = answer.ok ? answer.body.pipeThrough(new TextDecoderStream()).getReader() : null;
+    for (let rest = ""; events; ) {
+      const { done, value } = await events.read();
+      if (done) break;
+      const whole = (rest + value).split("\n\n");
+      rest = whole.pop();
+      if (whole.some((event) => event.startsWith("event: view\n"))) look();
+    }
+  } catch {
+    // It is opened again at the next look.
+  } finally {
+    stream = null;
+  }
+};
+const attend = () => {
+  if (isShown()) {
+    look();
+    follow();
+  } else {
+    stream?.abort();
   }
 };
 
@@ -111,7 +154,9 @@ const look = async () => {
 const show = (page) => {
   document.title = page.title;
   document.body.replaceWith(document.importNode(page.body, true));
+  seen = null;
   start();
+  attend();
   byId("main").focus();
 };
 
@@ -182,7 +227,7 @@ const move = (form) => {
   };
   const done = (answer) => {
     carriedOut = true;
-    form.hidden = true;
+    for (const old of [form, byId("plan"), byId("act-title")]) old.hidden = true;
     byId("moved-on").hidden = true;
     const next = element("p", [element("a", `See ${service}`, { href: `/services/${service}`, class: "button first" }), element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" });
     if (answer.changed) {
@@ -203,7 +248,7 @@ const move = (form) => {
       element("p", one.hint, { class: "hint" }),
     ]);
     for (const finding of problem.findings ?? []) {
-      if (finding.verdict === "block") parts.push(element("p", `${finding.check}: ${finding.detail}`));
+      if (finding.verdict === "block" && !problem.detail.includes(finding.detail)) parts.push(element("p", `${finding.check}: ${finding.detail}`));
     }
     tell("no", `Nothing was committed: ${problem.title}`, ...parts,
       element("p", [element("a", "Show the plan as it is now", { href: location.pathname }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
@@ -292,6 +337,7 @@ const start = () => {
 };
 
 start();
-setInterval(look, LOOK_EVERY);
+attend();
+setInterval(attend, LOOK_EVERY);
 setInterval(tellTimes, 5000);
-document.addEventListener("visibilitychange", look);
+document.addEventListener("visibilitychange", attend);

@@ -26,6 +26,8 @@ pub(crate) struct Server {
 pub(crate) struct Client {
     address: SocketAddr,
     agent: Agent,
+    /// Sent with requests that have no such header of their own.
+    authorization: Option<String>,
 }
 
 /// An answer, whatever its status.
@@ -125,10 +127,16 @@ impl Server {
             .build()
             .into();
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self { child, client: Client { address: unbound, agent }, log };
+        let mut server = Self { child, client: Client { address: unbound, agent, authorization: None }, log };
         let listening = server.wait_log("listening", |event| event["message"] == "listening");
         server.client.address = listening["address"].as_str().unwrap().parse().unwrap();
         server
+    }
+
+    /// Sends this `Authorization` with every request from now on.
+    pub(crate) fn authorized(mut self, header: &str) -> Self {
+        self.client.authorization = Some(header.to_owned());
+        self
     }
 
     /// `http://address` and the path.
@@ -296,6 +304,11 @@ impl Client {
     ) -> Result<Reply, ureq::Error> {
         let request = Request::builder().method(method).uri(self.url(path));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let own = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let request = match self.authorization.as_ref().filter(|_| !own) {
+            Some(header) => request.header("Authorization", header),
+            None => request,
+        };
         let mut response = if matches!(method, "GET" | "HEAD" | "OPTIONS") {
             self.agent.run(request.body(()).unwrap())?
         } else {

@@ -31,6 +31,11 @@ pub(crate) fn tree(root: Pid) -> Vec<Pid> {
 
 /// Every process that was started with `variable` (`NAME=value`) in its environment.
 pub(crate) fn with_environment(variable: &str) -> impl Iterator<Item = Pid> {
+    // An empty entry is in every environment, and what is found here is killed.
+    assert!(
+        variable.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty()),
+        "{variable:?}"
+    );
     every().filter(move |pid| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())

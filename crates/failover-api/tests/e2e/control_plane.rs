@@ -1,0 +1,259 @@
+//! etcd, kube-apiserver and kube-controller-manager on loopback, with authorization by RBAC as clusters have it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::certificates;
+use crate::support::daemon::{Daemon, free_port};
+use crate::support::process::{PATIENCE, poll, run, said};
+
+/// The ServiceAccount of `deploy/`, as the API server calls it.
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:failover-api:failover-api";
+
+/// Killed with everything that it knows when dropped.
+pub(crate) struct ControlPlane {
+    api: Daemon,
+    _controllers: Daemon,
+    _etcd: Daemon,
+    folder: TempDir,
+    port: u16,
+    etcd_port: u16,
+}
+
+/// Who may do everything, and who the controllers are.
+const TOKENS: &str =
+    "admin-token,admin,admin,system:masters\ncontrollers-token,system:kube-controller-manager,controllers\n";
+
+/// Every request of the ServiceAccount, and nobody else's, is written down.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n  \
+    - level: Metadata\n    users: [\"system:serviceaccount:failover-api:failover-api\"]\n  - level: None\n";
+
+impl ControlPlane {
+    /// A new and empty cluster, ready.
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        certificates::make(folder.path());
+        let file = |name: &str| folder.path().join(name);
+        run(Command::new("openssl").args(["genpkey", "-algorithm", "RSA", "-out"]).arg(file("accounts.key")));
+        fs::write(file("tokens.csv"), TOKENS).unwrap();
+        fs::write(file("audit.yaml"), AUDIT).unwrap();
+        let (port, etcd_port) = (free_port(), free_port());
+        let mark = format!("FAILOVER_TEST_CLUSTER={}", folder.path().display());
+        let mut plane = Self {
+            api: Daemon::new(mark.clone()),
+            _controllers: Daemon::new(mark.clone()),
+            _etcd: Daemon::new(mark.clone()),
+            folder,
+            port,
+            etcd_port,
+        };
+        plane.kubeconfig("admin", "admin-token");
+        plane.kubeconfig("controllers", "controllers-token");
+        plane.start_etcd();
+        plane.start_api();
+        plane.start_controllers();
+        plane
+    }
+
+    fn start_etcd(&mut self) {
+        let (client, peer) = (self.etcd_port, free_port());
+        let mut etcd = Command::new(tool("etcd"));
+        etcd.arg("--data-dir").arg(self.file("etcd")).args(["--unsafe-no-fsync", "--log-level", "warn"]);
+        for flag in ["--listen-client-urls", "--advertise-client-urls"] {
+            etcd.args([flag, &format!("http://127.0.0.1:{client}")]);
+        }
+        for flag in ["--listen-peer-urls", "--initial-advertise-peer-urls"] {
+            etcd.args([flag, &format!("http://127.0.0.1:{peer}")]);
+        }
+        etcd.args(["--initial-cluster", &format!("default=http://127.0.0.1:{peer}")]);
+        let log = self.log("etcd", &mut etcd);
+        self._etcd.start(
+            &mut etcd,
+            || fs::read_to_string(&log).unwrap(),
+            || {
+                std::net::TcpStream::connect(("127.0.0.1", client))
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            },
+        );
+    }
+
+    /// Starts the API server on the same port with the same keys, after [`Self::stop_api`].
+    pub(crate) fn start_api(&mut self) {
+        let mut api = Command::new(tool("kube-apiserver"));
+        let folder = self.folder.path().to_owned();
+        let named = |flag: &str, name: &str| format!("--{flag}={}", folder.join(name).display());
+        api.arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port));
+        api.args([
+            "--bind-address=127.0.0.1",
+            "--advertise-address=192.0.2.1",
+            "--endpoint-reconciler-type=none",
+        ]);
+        api.arg(format!("--secure-port={}", self.port));
+        api.args(["--service-cluster-ip-range=10.96.0.0/24", "--authorization-mode=RBAC"]);
+        api.args([named("tls-cert-file", "server.crt"), named("tls-private-key-file", "server.key")]);
+        api.args([named("cert-dir", "api-certificates"), named("token-auth-file", "tokens.csv")]);
+        api.arg("--service-account-issuer=https://kubernetes.default.svc");
+        api.args([
+            named("service-account-key-file", "accounts.key"),
+            named("service-account-signing-key-file", "accounts.key"),
+            named("audit-policy-file", "audit.yaml"),
+            named("audit-log-path", "audit.log"),
+        ]);
+        let log = self.log("kube-apiserver", &mut api);
+        let admin = self.file("admin");
+        let ready = || {
+            let output = kubectl(&admin).args(["get", "--raw", "/readyz"]).output().unwrap();
+            if output.status.success() { Ok(()) } else { Err(said(&output)) }
+        };
+        self.api.start(&mut api, || tail(&log), ready);
+    }
+
+    fn start_controllers(&mut self) {
+        let mut controllers = Command::new(tool("kube-controller-manager"));
+        let port = free_port();
+        let named = |flag: &str, name: &str| format!("--{flag}={}", self.file(name).display());
+        controllers.args([
+            named("kubeconfig", "controllers"),
+            named("service-account-private-key-file", "accounts.key"),
+            named("root-ca-file", "ca.crt"),
+            named("cert-dir", "controllers-certificates"),
+            format!("--secure-port={port}"),
+        ]);
+        controllers.args([
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+        ]);
+        let log = self.log("kube-controller-manager", &mut controllers);
+        self._controllers.start(
+            &mut controllers,
+            || tail(&log),
+            || std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string()),
+        );
+    }
+
+    /// The API server is gone, with all its connections. Nothing that it knew is lost.
+    pub(crate) fn stop_api(&mut self) {
+        self.api.stop();
+    }
+
+    /// The port of the API server on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What signs the API server's certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.file("ca.crt")
+    }
+
+    /// `kubectl` for somebody who may do everything; anything but success fails the test.
+    pub(crate) fn admin<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        String::from_utf8(run(kubectl(&self.file("admin")).args(arguments)).stdout).unwrap()
+    }
+
+    /// The same for an object as JSON.
+    pub(crate) fn object<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Value {
+        serde_json::from_str(&self.admin(arguments.into_iter().chain(["-o", "json"]))).unwrap()
+    }
+
+    /// Creates or changes an object.
+    pub(crate) fn apply(&self, object: &Value) {
+        let file = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        fs::write(file.path(), object.to_string()).unwrap();
+        self.admin(["apply", "-f", file.path().to_str().unwrap()]);
+    }
+
+    /// `kubectl` with the rights of the server's ServiceAccount, however that ends.
+    pub(crate) fn account(&self, arguments: &[&str]) -> Output {
+        let file = self.file("account");
+        if !file.exists() {
+            self.kubeconfig("account", &self.token());
+        }
+        kubectl(&file).args(arguments).output().unwrap()
+    }
+
+    /// A new token of the server's ServiceAccount, as the kubelet asks for one.
+    pub(crate) fn token(&self) -> String {
+        self.admin(["create", "token", "failover-api", "--namespace", "failover-api"]).trim().to_owned()
+    }
+
+    /// What the ServiceAccount asked the API server for so far: verb and path.
+    pub(crate) fn audited(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.file("audit.log")).unwrap();
+        let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events
+            .map(|event| {
+                assert_eq!(event["user"]["username"], ACCOUNT);
+                format!("{} {}", event["verb"].as_str().unwrap(), event["requestURI"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    /// Waits until an object is there and as it should be.
+    pub(crate) fn wait_for<T>(&self, arguments: &[&str], mut wanted: impl FnMut(&Value) -> Option<T>) -> T {
+        poll(&arguments.join(" "), PATIENCE, || {
+            let output = kubectl(&self.file("admin")).args(arguments).args(["-o", "json"]).output().unwrap();
+            let object: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            wanted(&object).ok_or_else(|| said(&output))
+        })
+    }
+
+    fn kubeconfig(&self, name: &str, token: &str) {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
+            "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "e2e"}}],
+            "clusters": [{"name": "e2e", "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "certificate-authority": self.file("ca.crt"),
+            }}],
+            "users": [{"name": "e2e", "user": {"token": token}}],
+        });
+        fs::write(self.file(name), config.to_string()).unwrap();
+    }
+
+    /// A kubeconfig of the server's ServiceAccount.
+    pub(crate) fn account_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig("account", &self.token());
+        self.file("account")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn log(&self, name: &str, command: &mut Command) -> PathBuf {
+        let path = self.file(&format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(&path).unwrap();
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("HOME", self.folder.path()).stderr(Stdio::from(log));
+        path
+    }
+}
+
+/// The end of a long log.
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap();
+    text.lines().rev().take(20).collect::<Vec<_>>().join("\n")
+}
+
+fn kubectl(kubeconfig: &Path) -> Command {
+    let mut kubectl = Command::new(tool("kubectl"));
+    kubectl.env_clear().env("HOME", "/nonexistent").arg("--kubeconfig").arg(kubeconfig);
+    kubectl.arg("--cache-dir").arg(kubeconfig.with_extension("cache")).arg("--request-timeout=30s");
+    kubectl
+}
+
+fn tool(name: &str) -> PathBuf {
+    let folder = std::env::var_os("FAILOVER_E2E_TOOLS");
+    let folder = folder
+        .unwrap_or_else(|| panic!("FAILOVER_E2E_TOOLS is not set: run scripts/e2e, which builds the tools"));
+    let tool = Path::new(&folder).join(name);
+    assert!(tool.is_file(), "no {}: run scripts/e2e, which builds it", tool.display());
+    tool
+}
