@@ -205,7 +205,7 @@ const move = (form) => {
   };
   const tell = (kind, title, ...parts) => {
     outcome.className = kind;
-    outcome.replaceChildren(element("h3", title), ...parts);
+    outcome.replaceChildren(element("h2", title), ...parts);
     outcome.hidden = false;
     outcome.focus();
   };
