@@ -88,9 +88,9 @@ fn every_module_uses_only_those_above_it() {
 }
 
 #[test]
-fn the_http_interface_knows_the_pipeline_and_never_git() {
+fn the_http_interface_and_the_pages_know_the_pipeline_and_never_git() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("failover-api/src");
-    for file in sources(&src.join("http")) {
+    for file in ["http", "web"].iter().flat_map(|module| sources(&src.join(module))) {
         let names = used(&std::fs::read_to_string(&file).unwrap(), "crate");
         assert!(!names.iter().any(|name| name == "git"), "{} uses crate::git", file.display());
     }

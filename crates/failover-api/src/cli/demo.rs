@@ -105,7 +105,7 @@ fn introduce(address: SocketAddr, taken: bool, origin: &Path, config: &Path) {
          \x20 config      {}\n\
          \x20 server      http://{address}\n\
          \n\
-         Try, in another terminal:\n\
+         Open http://{address}/ in a browser, or try, in another terminal:\n\
          \n\
          \x20 curl -s http://{address}/api/services\n\
          \x20 curl -s http://{address}/api/failover/sonarr/status\n\

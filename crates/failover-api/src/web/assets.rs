@@ -2,10 +2,13 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::RawQuery;
+use axum::extract::{Path, RawQuery};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use failover_core::code::Code;
 use ring::digest::{SHA256, digest};
+
+use crate::http::Answer;
 
 /// A file that pages refer to.
 #[derive(Debug, Clone, Copy)]
@@ -25,38 +28,36 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     digest(&SHA256, all.as_bytes()).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 });
 
+/// `GET /assets/{file}`. Only under the address of this version may a browser keep the file.
+pub(super) async fn file(Path(file): Path<String>, RawQuery(query): RawQuery) -> Result<Response, Answer> {
+    let asset = Asset::ALL.into_iter().find(|asset| asset.parts().0 == file).ok_or_else(|| {
+        let detail = format!("there is no file {file:?}");
+        Answer::problem(Code::RouteNotFound, detail, "pages name the files that they are made of")
+    })?;
+    let (_, media_type, text) = asset.parts();
+    let is_this_version = query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str()));
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, if is_this_version { "public, max-age=31536000, immutable" } else { "no-store" }),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, text).into_response())
+}
+
 impl Asset {
+    const ALL: [Self; 3] = [Self::Style, Self::Script, Self::Icon];
+
+    /// Its name, its media type and its text.
     fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Style => ("/assets/dashboard.css", "text/css; charset=utf-8", STYLE),
-            Self::Script => ("/assets/dashboard.js", "text/javascript; charset=utf-8", SCRIPT),
-            Self::Icon => ("/assets/icon.svg", "image/svg+xml", ICON),
+            Self::Style => ("dashboard.css", "text/css; charset=utf-8", STYLE),
+            Self::Script => ("dashboard.js", "text/javascript; charset=utf-8", SCRIPT),
+            Self::Icon => ("icon.svg", "image/svg+xml", ICON),
         }
-    }
-
-    /// Its path.
-    pub(super) fn path(self) -> &'static str {
-        self.parts().0
     }
 
     /// Its address, as pages refer to it.
     pub(super) fn address(self) -> String {
-        format!("{}?v={}", self.path(), *VERSION)
-    }
-
-    /// The file. Only under the address of this version may it be kept.
-    pub(super) fn answer(self, RawQuery(query): RawQuery) -> Response {
-        let (_, media_type, text) = self.parts();
-        let is_this_version = query.and_then(|query| query.strip_prefix("v=").map(|v| v == *VERSION));
-        let keep = match is_this_version {
-            Some(true) => "public, max-age=31536000, immutable",
-            Some(false) | None => "no-store",
-        };
-        let headers = [
-            (header::CONTENT_TYPE, media_type),
-            (header::CACHE_CONTROL, keep),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ];
-        (headers, text).into_response()
+        format!("/assets/{}?v={}", self.parts().0, *VERSION)
     }
 }

@@ -5,14 +5,12 @@ use axum::extract::{Path, RawQuery, State};
 use axum::routing::{MethodRouter, get};
 use failover_core::name::Role;
 
-use super::assets::Asset;
-use super::{health, history, plan, refusal, service, services};
+use super::{assets, health, history, plan, refusal, service, services};
 use crate::http::{AppState, Pages};
 
 /// The dashboard.
 #[must_use]
 pub fn pages() -> Pages {
-    let asset = |asset: Asset| get(move |query: RawQuery| async move { asset.answer(query) });
     let routes = Router::new()
         .route("/", get(services::page))
         .route("/services/{service}", get(service::page))
@@ -20,9 +18,7 @@ pub fn pages() -> Pages {
         .route("/services/{service}/demote", planned(Role::Primary))
         .route("/history", get(history::page))
         .route("/health", get(health::page))
-        .route(Asset::Style.path(), asset(Asset::Style))
-        .route(Asset::Script.path(), asset(Asset::Script))
-        .route(Asset::Icon.path(), asset(Asset::Icon));
+        .route("/assets/{file}", get(assets::file));
     Pages { routes, no: refusal::page }
 }
 
