@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::cache::CacheFolder;
 use super::commit::NewCommit;
+use super::commit_page::CommitPages;
 use super::error::RemoteError;
 use super::mirror::Mirror;
 use super::objects::MirrorError;
@@ -17,7 +18,6 @@ use super::outcome::PushOutcome;
 use super::remote::{FETCH_LIMIT, Remote};
 use super::secret::SecretFolder;
 use super::ssh::SshSettings;
-use super::commit_page::CommitPages;
 use super::url::RemoteUrl;
 
 /// The longest that making the mirror anew may take: a large repository over a thin line.

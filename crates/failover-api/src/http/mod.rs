@@ -18,8 +18,8 @@ mod pages;
 mod server;
 mod router;
 
-pub use pages::Pages;
 pub(crate) use health::report;
+pub use pages::Pages;
 pub(crate) use problem::Answer;
 pub(crate) use request_id::Said;
 pub use router::serve;

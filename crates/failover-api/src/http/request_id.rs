@@ -50,7 +50,9 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
             // Reads come by the thousand and change nothing.
             None if is_read => tracing::debug!(status, milliseconds, "answered"),
             None => tracing::info!(status, milliseconds, "answered"),
-            Some(Said { code, detail, .. }) => tracing::info!(status, milliseconds, %code, detail, "answered no"),
+            Some(Said { code, detail, .. }) => {
+                tracing::info!(status, milliseconds, %code, detail, "answered no")
+            }
         }
         response
     };

@@ -38,7 +38,10 @@ pub(super) async fn file(Path(file): Path<String>, RawQuery(query): RawQuery) ->
     let is_this_version = query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str()));
     let headers = [
         (header::CONTENT_TYPE, media_type),
-        (header::CACHE_CONTROL, if is_this_version { "public, max-age=31536000, immutable" } else { "no-store" }),
+        (
+            header::CACHE_CONTROL,
+            if is_this_version { "public, max-age=31536000, immutable" } else { "no-store" },
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     Ok((headers, text).into_response())

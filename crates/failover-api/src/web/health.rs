@@ -22,9 +22,13 @@ pub(super) async fn page(
 
 fn main(report: &Report) -> Markup {
     let (class, word, sentence) = match report.status {
-        Status::Ok => ("pass", "Well", "The server sees the repository, and nothing keeps services from being moved."),
+        Status::Ok => {
+            ("pass", "Well", "The server sees the repository, and nothing keeps services from being moved.")
+        }
         Status::Starting => ("not-known", "Starting", "The repository has not been read yet."),
-        Status::Degraded => ("warn", "Degraded", "The server works, but something below needs your attention."),
+        Status::Degraded => {
+            ("warn", "Degraded", "The server works, but something below needs your attention.")
+        }
         Status::Unavailable => ("block", "Unavailable", "The server cannot show or move services."),
     };
     html! {

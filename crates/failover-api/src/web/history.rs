@@ -25,7 +25,11 @@ pub(super) async fn page(
         Some(Ok(limit @ 1..=MOST)) => limit,
         Some(_) => {
             let detail = format!("limit is not a number from 1 to {MOST}");
-            return Err(Answer::problem(Code::InvalidRequest, detail, format!("leave limit out for {USUAL}")));
+            return Err(Answer::problem(
+                Code::InvalidRequest,
+                detail,
+                format!("leave limit out for {USUAL}"),
+            ));
         }
     };
     let view = newest(&state)?;

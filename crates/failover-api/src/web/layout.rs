@@ -95,8 +95,11 @@ pub(super) fn bare(title: &str, main: &Markup) -> Response {
 }
 
 fn header(part: Option<Part>, freshness: &Markup) -> Markup {
-    let parts =
-        [(Part::Services, "/", "Services"), (Part::History, "/history", "History"), (Part::Health, "/health", "Health")];
+    let parts = [
+        (Part::Services, "/", "Services"),
+        (Part::History, "/history", "History"),
+        (Part::Health, "/health", "Health"),
+    ];
     html! {
         a class="skip" href="#main" { "Skip to the content" }
         header {

@@ -55,10 +55,12 @@ impl Choice {
         let parameters = Parameters::read(query, &["state", "name"])?;
         let state = match parameters.get("state").filter(|state| !state.is_empty()) {
             None => None,
-            Some(wanted) => Some(ACTIVES.into_iter().find(|active| active.as_str() == wanted).ok_or_else(|| {
-                let detail = format!("state is {wanted:?}");
-                Answer::problem(Code::InvalidRequest, detail, "give primary, backup, mixed or unknown")
-            })?),
+            Some(wanted) => {
+                Some(ACTIVES.into_iter().find(|active| active.as_str() == wanted).ok_or_else(|| {
+                    let detail = format!("state is {wanted:?}");
+                    Answer::problem(Code::InvalidRequest, detail, "give primary, backup, mixed or unknown")
+                })?)
+            }
         };
         Ok(Self { state, name: parameters.get("name").unwrap_or_default().trim().to_owned() })
     }
@@ -163,11 +165,17 @@ fn checks(line: &Line) -> Markup {
         return html! { p class="checks block" { "Cannot be moved: " (problem.code.title()) } };
     }
     // The gravest kind of finding decides; the plan shows all.
-    let kinds = [(Verdict::Block, "block", "Blocked by "), (Verdict::Warn, "warn", "Warning: "), (Verdict::Unknown, "not-known", "Not known: ")];
+    let kinds = [
+        (Verdict::Block, "block", "Blocked by "),
+        (Verdict::Warn, "warn", "Warning: "),
+        (Verdict::Unknown, "not-known", "Not known: "),
+    ];
     let found = kinds.into_iter().find_map(|(verdict, class, word)| {
-        let checks = line.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check);
+        let checks =
+            line.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check);
         let names: BTreeSet<&str> = checks.map(Check::as_str).collect();
-        (!names.is_empty()).then(|| (class, format!("{word}{}", names.into_iter().collect::<Vec<_>>().join(", "))))
+        (!names.is_empty())
+            .then(|| (class, format!("{word}{}", names.into_iter().collect::<Vec<_>>().join(", "))))
     });
     let (class, text) = found.unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
     html! { p class={ "checks " (class) } { (text) } }

@@ -25,13 +25,17 @@ fn assets(page: &str) -> Vec<&str> {
 fn every_page_is_closed_to_other_peoples_scripts_and_moves_nothing() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();
-    for path in PAGES.into_iter().chain(["/services/nowhere", "/nowhere", "/?state=odd", "/history?limit=0"]) {
+    for path in PAGES.into_iter().chain(["/services/nowhere", "/nowhere", "/?state=odd", "/history?limit=0"])
+    {
         let page = visit(&server, path);
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
         assert!(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert_eq!((&page.headers["cache-control"], &page.headers["x-content-type-options"]), (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap()));
+        assert_eq!(
+            (&page.headers["cache-control"], &page.headers["x-content-type-options"]),
+            (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap())
+        );
         assert!(page.headers.get("set-cookie").is_none());
         for inline in [" style=", " onclick=", "<style", "javascript:"] {
             assert!(!page.text.contains(inline), "{path} has {inline}: {}", page.text);
@@ -81,7 +85,9 @@ fn a_no_is_a_page_for_people_and_a_document_for_programs() {
         server.get(path).assert_problem(status, code);
     }
     // The API answers browsers as it answers everybody.
-    server.request("GET", "/api/failover/sonar/status", "", &[BROWSER]).assert_problem(404, "service-not-found");
+    server
+        .request("GET", "/api/failover/sonar/status", "", &[BROWSER])
+        .assert_problem(404, "service-not-found");
 }
 
 #[test]
@@ -94,7 +100,11 @@ fn closed_reads_show_nothing_but_a_place_for_the_token() {
     let server = ready(Server::start(arguments));
     for path in PAGES.into_iter().chain(["/nowhere", "/services/nowhere"]) {
         let page = visit(&server, path);
-        assert_eq!((page.status, page.headers["www-authenticate"].to_str().unwrap()), (401, "Bearer"), "{path}");
+        assert_eq!(
+            (page.status, page.headers["www-authenticate"].to_str().unwrap()),
+            (401, "Bearer"),
+            "{path}"
+        );
         assert!(page.text.contains("This dashboard needs a token"), "{}", page.text);
         for secret in ["sonarr", "main@", "media"] {
             assert!(!page.text.contains(secret), "{path} tells {secret}: {}", page.text);
@@ -119,7 +129,10 @@ fn pages_say_what_is_wrong_with_the_server() {
     let page = visit(&server, "/services/sonarr/promote").text;
     assert!(page.contains("class=\"banner\" aria-label"), "{page}");
     let health = visit(&server, "/health").text;
-    assert!(health.contains("Degraded") && health.contains("config-invalid") && health.contains("Line 1, column"), "{health}");
+    assert!(
+        health.contains("Degraded") && health.contains("config-invalid") && health.contains("Line 1, column"),
+        "{health}"
+    );
 }
 
 #[test]

@@ -39,9 +39,14 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.click("[data-service=sonarr] .button");
     browser.wait_text("h1", "Move sonarr to backup");
     let diff = browser.text(".diff");
-    assert!(diff.contains("-            claimName: 'pvc-sonarr'") && diff.contains("+            claimName: 'pvc-sonarr-backup'"), "{diff}");
+    assert!(
+        diff.contains("-            claimName: 'pvc-sonarr'")
+            && diff.contains("+            claimName: 'pvc-sonarr-backup'"),
+        "{diff}"
+    );
     let [added, plain] = [".diff ins", ".diff"].map(|selector| {
-        browser.script(&format!("return getComputedStyle(document.querySelector({selector:?})).backgroundColor"))
+        browser
+            .script(&format!("return getComputedStyle(document.querySelector({selector:?})).backgroundColor"))
     });
     assert_ne!(added, plain, "the diff has no colours");
 
@@ -72,7 +77,12 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.click("header a[href='/history']");
     browser.wait_text("#history", "sonarr to backup");
     let history = browser.text("#history");
-    assert!(history.contains("k3s-w1 is down") && history.contains("alice") && history.contains(&scene.repository.tip()[..10]), "{history}");
+    assert!(
+        history.contains("k3s-w1 is down")
+            && history.contains("alice")
+            && history.contains(&scene.repository.tip()[..10]),
+        "{history}"
+    );
 
     // The token is known in this tab until it is forgotten, and nowhere else.
     browser.open(&server.url("/services/sonarr/demote"));
@@ -80,7 +90,8 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.click("#confirm-move");
     browser.wait_text("#outcome", "Done: sonarr is set to primary");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (manifest("sonarr"), 3));
-    let kept = browser.script("return [document.cookie, localStorage.length, sessionStorage.length, location.href]");
+    let kept =
+        browser.script("return [document.cookie, localStorage.length, sessionStorage.length, location.href]");
     assert_eq!(kept, serde_json::json!(["", 0, 1, server.url("/services/sonarr/demote")]));
     browser.click("#sign-out");
     browser.wait_text("h1", "Move sonarr to primary");
@@ -129,7 +140,13 @@ fn the_keyboard_is_enough() {
 fn reading_works_without_scripts() {
     let scene = Scene::new(&["radarr", "sonarr"]);
     let server = scene.serve();
-    server.post("/api/failover/radarr/promote", r#"{"reason": "k3s-w1 is down"}"#, &[("content-type", "application/json")]).commit();
+    server
+        .post(
+            "/api/failover/radarr/promote",
+            r#"{"reason": "k3s-w1 is down"}"#,
+            &[("content-type", "application/json")],
+        )
+        .commit();
     let browser = Browser::start(Scripts::Off);
     browser.open(&server.url("/"));
     browser.wait_text("[data-service=radarr]", "Backup");
@@ -140,7 +157,11 @@ fn reading_works_without_scripts() {
     browser.click(".actions .first");
     browser.wait_text(".diff", "pvc-sonarr-backup");
     browser.wait_text("noscript", "/api/failover/sonarr/promote");
-    assert_eq!(browser.script("return document.getElementById('move').checkVisibility()"), false, "a button that does nothing");
+    assert_eq!(
+        browser.script("return document.getElementById('move').checkVisibility()"),
+        false,
+        "a button that does nothing"
+    );
     browser.click("header a[href='/history']");
     browser.wait_text("#history", "k3s-w1 is down");
     browser.click("header a[href='/health']");
@@ -168,15 +189,22 @@ fn closed_reads_ask_for_the_token_once() {
     browser.click("#move button");
     browser.click("#confirm-move");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
-    assert!(scene.repository.trailers(&scene.repository.tip()).contains(&("Requested-By".to_owned(), "alice".to_owned())));
+    assert!(
+        scene
+            .repository
+            .trailers(&scene.repository.tip())
+            .contains(&("Requested-By".to_owned(), "alice".to_owned()))
+    );
     browser.click("header a[href='/']");
     browser.wait_text("[data-service=sonarr] .badge", "Backup");
 
     // A token that is taken away shows nothing any more.
     tokens.publish(Some(&Token::new("bob", "read").line));
-    server.wait_until("/api/services", |_| {
-        server.request("GET", "/api/services", "", &alice.headers()).status == 401
-    }, PATIENCE);
+    server.wait_until(
+        "/api/services",
+        |_| server.request("GET", "/api/services", "", &alice.headers()).status == 401,
+        PATIENCE,
+    );
     browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     browser.wait_text("#sign-in", "This dashboard needs a token");
     assert_eq!(browser.script("return document.body.innerText.includes('sonarr')"), false);
@@ -267,7 +295,8 @@ fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
     browser.assert_quiet(&[NOT_OK]);
 }
 
-const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\"'";
+const HOSTILE: &str =
+    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\"'";
 
 #[test]
 fn text_from_outside_stays_text() {
@@ -278,19 +307,36 @@ fn text_from_outside_stays_text() {
     let reverted = commit.commit().to_owned();
     // A commit as no honest Git writes it: an author with markup for a name.
     let repository = scene.repository.path();
-    let read = |arguments: &[&str]| String::from_utf8(run(git(repository).args(arguments)).stdout).unwrap().trim().to_owned();
+    let read = |arguments: &[&str]| {
+        String::from_utf8(run(git(repository).args(arguments)).stdout).unwrap().trim().to_owned()
+    };
     let name = "<script>document.title='owned'</script> \"&quot; <x@x> 1768478400 +0000";
     let tree = read(&["rev-parse", "main~1^{tree}"]);
     let raw = format!(
         "tree {tree}\nparent {reverted}\nauthor {name}\ncommitter {name}\n\nRevert \"{HOSTILE}\"\n\nThis reverts commit {reverted}.\n"
     );
-    let id = crate::support::process::feed(git(repository).args(["hash-object", "-t", "commit", "-w", "--stdin", "--literally"]), raw.as_bytes());
-    run(git(repository).args(["update-ref", "refs/heads/main", String::from_utf8(id.stdout).unwrap().trim()]));
+    let id = crate::support::process::feed(
+        git(repository).args(["hash-object", "-t", "commit", "-w", "--stdin", "--literally"]),
+        raw.as_bytes(),
+    );
+    run(git(repository).args([
+        "update-ref",
+        "refs/heads/main",
+        String::from_utf8(id.stdout).unwrap().trim(),
+    ]));
     let look = server.post("/api/failover/sonarr/demote", "", &[]);
     assert_eq!(look.json["changed"], false, "{}", look.text);
 
     let browser = Browser::start(Scripts::On);
-    for path in ["/", "/services/sonarr", "/history", "/services/sonarr/promote", "/?name=%3Cscript%3E", "/services/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/?%3Cimg%20src=x%3E=1"] {
+    for path in [
+        "/",
+        "/services/sonarr",
+        "/history",
+        "/services/sonarr/promote",
+        "/?name=%3Cscript%3E",
+        "/services/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/?%3Cimg%20src=x%3E=1",
+    ] {
         browser.open(&server.url(path));
         browser.wait_text("h1", "");
         assert_eq!(browser.script("return document.title.includes('owned') || document.querySelectorAll('main script, main img').length > 0"), false, "{path}");
@@ -321,9 +367,11 @@ fn every_state() -> Scene {
         };
         (manifest_path(name), text)
     });
-    let claims = ["jellyfin", "postgres", "radarr", "sonarr"].map(|name| {
-        let claim = format!("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: pvc-{name}-backup, namespace: media}}\n");
-        (format!("clusters/homelab/apps/media/{name}/pvc.yaml"), claim)
+    // Only the claims of bazarr come from elsewhere.
+    let claims = names[1..].iter().map(|name| {
+        let claim = |claim: &str| format!("---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {claim}, namespace: media}}\n");
+        let both = claim(&format!("pvc-{name}")) + &claim(&format!("pvc-{name}-backup"));
+        (format!("clusters/homelab/apps/media/{name}/pvc.yaml"), both)
     });
     Scene::with(crate::support::git::Repository::new(files.into_iter().chain(claims)), &config(&names))
 }
@@ -332,15 +380,20 @@ fn every_state() -> Scene {
 fn picture(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("FAILOVER_PICTURES") else { return };
     fs::create_dir_all(&folder).unwrap();
-    let shot = browser.chromium("Page.captureScreenshot", serde_json::json!({ "captureBeyondViewport": true }));
+    let shot =
+        browser.chromium("Page.captureScreenshot", serde_json::json!({ "captureBeyondViewport": true }));
     let file = Path::new(&folder).join(format!("{name}.png"));
-    crate::support::process::feed(Command::new("sh").args(["-c", "base64 -d > \"$1\"", "sh"]).arg(file), shot["data"].as_str().unwrap().as_bytes());
+    crate::support::process::feed(
+        Command::new("sh").args(["-c", "base64 -d > \"$1\"", "sh"]).arg(file),
+        shot["data"].as_str().unwrap().as_bytes(),
+    );
 }
 
 /// Nothing that keeps somebody from using the page, and nothing wider than a phone.
 fn inspect(browser: &Browser, name: &str) {
     let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools/axe.min.js");
-    let checker = fs::read_to_string(&checker).unwrap_or_else(|error| panic!("{}: {error}; scripts/axe-core fetches it", checker.display()));
+    let checker = fs::read_to_string(&checker)
+        .unwrap_or_else(|error| panic!("{}: {error}; scripts/axe-core fetches it", checker.display()));
     for (scheme, width) in [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390), ("light", 320)] {
         browser.look(scheme, width);
         browser.script(&checker);
@@ -348,7 +401,8 @@ fn inspect(browser: &Browser, name: &str) {
             "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])), e => done(String(e)))",
         );
         assert_eq!(found, serde_json::json!([]), "{name}, {scheme}, {width} wide");
-        let over = browser.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        let over = browser
+            .script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert!(over.as_i64().unwrap() <= 0, "{name} is {over} wider than {width}");
         picture(browser, &format!("{name}-{scheme}-{width}"));
     }
@@ -361,7 +415,11 @@ fn every_page_can_be_used_by_everybody() {
     let alice = Token::new("alice", "operate");
     let (server, _tokens) = with_token(&scene, &alice, false);
     let headers = [("content-type", "application/json"), alice.headers()[0]];
-    for (path, reason) in [("radarr/promote", "k3s-w1 is down"), ("sonarr/promote", "k3s-w1 is down"), ("radarr/demote", "k3s-w1 is back")] {
+    for (path, reason) in [
+        ("radarr/promote", "k3s-w1 is down"),
+        ("sonarr/promote", "k3s-w1 is down"),
+        ("radarr/demote", "k3s-w1 is back"),
+    ] {
         let body = serde_json::json!({ "reason": reason }).to_string();
         server.post(&format!("/api/failover/{path}"), &body, &headers).commit();
     }
@@ -404,7 +462,10 @@ fn every_page_can_be_used_by_everybody() {
     browser.click("#confirm-move");
     browser.wait_text("#outcome", "Done: tautulli is set to backup");
     let trailers = scene.repository.trailers(&scene.repository.tip());
-    assert!(trailers.iter().any(|(name, value)| name == "Forced" && value.contains("unexpected-value")), "{trailers:?}");
+    assert!(
+        trailers.iter().any(|(name, value)| name == "Forced" && value.contains("unexpected-value")),
+        "{trailers:?}"
+    );
     browser.assert_quiet(&[NOT_OK]);
 
     let (closed, _tokens) = with_token(&scene, &alice, true);

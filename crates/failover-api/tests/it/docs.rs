@@ -220,8 +220,10 @@ fn docs_routes_are_all_routes() {
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
             continue;
         }
-        let path =
-            path.replace("{service}", "sonarr").replace("{file}", "dashboard.css").replace("{id}", moved["operation_id"].as_str().unwrap());
+        let path = path
+            .replace("{service}", "sonarr")
+            .replace("{file}", "dashboard.css")
+            .replace("{id}", moved["operation_id"].as_str().unwrap());
         let reply = server.request(method, &path, "", &[]);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }

@@ -44,7 +44,7 @@ fn what_is_not_there_is_answered_with_what_is_near() {
     server.promote("..%2F..%2Fetc").assert_problem(404, "service-not-found");
     server.promote("%ff").assert_problem(404, "service-not-found");
     server.promote(&"x".repeat(3000)).assert_problem(404, "service-not-found");
-    for path in ["/", "/api", "/api/failover/sonarr", "/nowhere"] {
+    for path in ["/index.html", "/api", "/api/failover/sonarr", "/nowhere"] {
         server.get(path).assert_problem(404, "route-not-found");
     }
 }

@@ -40,7 +40,8 @@ const ago = (time) => {
   if (seconds < 90) return `${seconds} s ago`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min ago`;
   if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86400)} days ago`;
+  const date = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return `${Math.round(seconds / 86400)} days ago (${date})`;
 };
 const tellTimes = () => {
   for (const time of document.querySelectorAll("time")) {

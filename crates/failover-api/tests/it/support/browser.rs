@@ -33,21 +33,36 @@ impl Browser {
     pub(crate) fn start(scripts: Scripts) -> Self {
         let home = TempDir::new().unwrap();
         let mut driver = Command::new("chromedriver");
-        driver.arg("--port=0").process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        driver
+            .arg("--port=0")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         driver.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         driver.env("HOME", home.path()).env("TMPDIR", home.path());
         let mut driver =
             driver.spawn().unwrap_or_else(|error| panic!("chromedriver: {error}; scripts/test installs it"));
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let started = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
+        let started = lines.find_map(|line| {
+            Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
+        });
         let port = started.unwrap_or_else(|| panic!("chromedriver did not start"));
         std::thread::spawn(move || lines.for_each(drop));
-        let agent = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(PATIENCE));
+        let agent =
+            Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(PATIENCE));
         let agent = agent.build().into();
         let session = format!("http://127.0.0.1:{port}/session");
         let mut browser = Self { driver, session, agent, _home: home };
         // The sandbox of a container's root is the container.
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en", "--window-size=1200,900"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--lang=en",
+            "--window-size=1200,900",
+        ];
         let javascript = match scripts {
             Scripts::On => 1,
             Scripts::Off => 2,
@@ -66,7 +81,12 @@ impl Browser {
     fn try_ask(&self, path: &str, body: &Value) -> Result<Value, String> {
         let sent = self.agent.post(format!("{}{path}", self.session)).send(body.to_string());
         let mut answer = sent.map_err(|error| error.to_string())?;
-        let text = answer.body_mut().with_config().limit(64 << 20).read_to_string().map_err(|error| error.to_string())?;
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .read_to_string()
+            .map_err(|error| error.to_string())?;
         let mut answer: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         if answer["value"]["error"].is_string() { Err(text) } else { Ok(answer["value"].take()) }
     }
@@ -104,7 +124,10 @@ impl Browser {
             let text = self.script(&format!(
                 "return [...document.querySelectorAll({selector:?})].filter(e => e.checkVisibility()).map(e => e.innerText).join('\\n')"
             ));
-            text.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned).ok_or_else(|| self.script("return document.body.innerText").to_string())
+            text.as_str()
+                .filter(|text| !text.trim().is_empty())
+                .map(str::to_owned)
+                .ok_or_else(|| self.script("return document.body.innerText").to_string())
         })
     }
 
@@ -117,7 +140,9 @@ impl Browser {
     }
 
     fn find(&self, selector: &str) -> String {
-        let found = poll(selector, PATIENCE, || self.try_ask("/element", &json!({ "using": "css selector", "value": selector })));
+        let found = poll(selector, PATIENCE, || {
+            self.try_ask("/element", &json!({ "using": "css selector", "value": selector }))
+        });
         format!("/element/{}", found.as_object().unwrap().values().next().unwrap().as_str().unwrap())
     }
 
@@ -128,13 +153,17 @@ impl Browser {
 
     /// Writes into a field.
     pub(crate) fn write(&self, selector: &str, text: &str) {
-        poll(selector, PATIENCE, || self.try_ask(&format!("{}/value", self.find(selector)), &json!({ "text": text })));
+        poll(selector, PATIENCE, || {
+            self.try_ask(&format!("{}/value", self.find(selector)), &json!({ "text": text }))
+        });
     }
 
     /// Presses keys one after the other, wherever the focus is.
     pub(crate) fn press(&self, keys: &str) {
-        let strokes: Vec<Value> =
-            keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }))).collect();
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
+            .collect();
         self.ask("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": strokes }] }));
     }
 
@@ -160,7 +189,8 @@ impl Browser {
         let log = self.ask("/se/log", &json!({ "type": "browser" }));
         let loud = log.as_array().unwrap().iter().filter(|entry| {
             let message = entry["message"].as_str().unwrap();
-            !matches!(entry["level"].as_str(), Some("DEBUG" | "INFO")) && !expected.iter().any(|part| message.contains(part))
+            !matches!(entry["level"].as_str(), Some("DEBUG" | "INFO"))
+                && !expected.iter().any(|part| message.contains(part))
         });
         assert_eq!(loud.collect::<Vec<_>>(), Vec::<&Value>::new());
     }
