@@ -249,7 +249,7 @@ fn kubectl(kubeconfig: &Path) -> Command {
     kubectl
 }
 
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let folder = std::env::var_os("FAILOVER_E2E_TOOLS");
     let folder = folder
         .unwrap_or_else(|| panic!("FAILOVER_E2E_TOOLS is not set: run scripts/e2e, which builds the tools"));

@@ -19,3 +19,4 @@ mod secret;
 mod outages;
 mod replicas;
 mod callers;
+mod documents;
