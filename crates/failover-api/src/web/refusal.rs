@@ -10,9 +10,10 @@ use crate::http::Said;
 
 /// The page in the place of an answer that says no.
 pub(super) fn page(said: &Said) -> Response {
-    match said.code {
-        Code::TokenMissing | Code::TokenUnknown => sign_in(said),
-        _ => layout::bare(said.code.title(), &refused(said)),
+    if matches!(said.code, Code::TokenMissing | Code::TokenUnknown) {
+        sign_in(said)
+    } else {
+        layout::bare(said.code.title(), &refused(said))
     }
 }
 

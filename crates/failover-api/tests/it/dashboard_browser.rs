@@ -69,6 +69,10 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.script("const b = document.getElementById('confirm-move'); b.click(); b.click(); b.click();");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
+    let is_the_move = |line: &&String| line.contains("\"answered\"") && line.contains("POST");
+    assert_eq!(server.log().iter().filter(is_the_move).count(), 1, "{:?}", server.log());
+    let trailers = scene.repository.trailers(&scene.repository.tip());
+    assert!(trailers.iter().any(|(name, _)| name == "Idempotency-Key"), "{trailers:?}");
     browser.wait_text(".title .badge", "Backup");
     browser.click("#outcome .first");
     browser.wait_text("h1", "sonarr");

@@ -165,10 +165,8 @@ const signIn = (form) => {
   const token = form.querySelector("input");
   const enter = async () => {
     const { status, page } = await load(location.href);
-    if (!page.getElementById("sign-in")) {
-      // A token that is not even looked at opens nothing, so it was a good one.
-      return show(page);
-    }
+    // Any other page is the one that was asked for, or says why it cannot be shown now.
+    if (!page.getElementById("sign-in")) return show(page);
     tab.drop(TOKEN);
     form.hidden = false;
     byId("sign-in-error").textContent = status === 401 ? "The server does not know this token." : `The server answered ${status}.`;
