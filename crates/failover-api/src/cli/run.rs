@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::output::fail;
-use super::{demo, serve, token};
+use super::{demo, documents, serve, token};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
 const STACK: usize = 8 * 1024 * 1024;
@@ -27,6 +27,8 @@ enum Command {
     Demo(demo::Flags),
     /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
     Token(token::Flags),
+    /// Print the API's OpenAPI document, as /api/openapi.json serves it.
+    Openapi,
 }
 
 /// Runs the command that the arguments name.
@@ -42,6 +44,10 @@ pub fn run() -> ExitCode {
             Command::Serve(flags) => serve::serve(*flags).await,
             Command::Demo(flags) => demo::demo(flags).await,
             Command::Token(flags) => token::token(&flags),
+            Command::Openapi => {
+                documents::openapi();
+                Ok(())
+            }
         }
     });
     // A computation that does not end must not keep the process.

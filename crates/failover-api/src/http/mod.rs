@@ -11,7 +11,13 @@ mod services;
 mod moves;
 mod health;
 mod server;
+mod operation;
+mod answers;
+mod examples;
+mod openapi;
+mod routes;
 mod router;
 
 pub use router::serve;
+pub use routes::openapi_document;
 pub use state::AppState;

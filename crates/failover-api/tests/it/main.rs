@@ -48,6 +48,7 @@ mod http;
 mod large;
 mod moves;
 mod odd_hosts;
+mod openapi;
 mod signing;
 mod ssh;
 mod ssh_settings;
