@@ -29,6 +29,8 @@ enum Command {
     Token(token::Flags),
     /// Print the API's OpenAPI document, as /api/openapi.json serves it.
     Openapi,
+    /// Print the JSON Schema of services.yaml, for editors.
+    Schema,
 }
 
 /// Runs the command that the arguments name.
@@ -44,6 +46,10 @@ pub fn run() -> ExitCode {
             Command::Serve(flags) => serve::serve(*flags).await,
             Command::Demo(flags) => demo::demo(flags).await,
             Command::Token(flags) => token::token(&flags),
+            Command::Schema => {
+                documents::schema();
+                Ok(())
+            }
             Command::Openapi => {
                 documents::openapi();
                 Ok(())
