@@ -15,7 +15,13 @@ mod operations;
 mod events;
 mod metrics;
 mod server;
+mod route;
+mod answers;
+mod examples;
+mod openapi;
+mod routes;
 mod router;
 
 pub use router::serve;
+pub use routes::openapi_document;
 pub use state::AppState;
