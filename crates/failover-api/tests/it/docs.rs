@@ -194,6 +194,24 @@ fn docs_modules_are_all_modules() {
 }
 
 #[test]
+fn docs_steps_in_the_log_are_all_steps() {
+    let text = read("docs/logs.md");
+    let documented = rows(section(&text, "## The steps of a move"));
+    let documented: BTreeSet<String> = documented.into_iter().map(|row| row[0].clone()).collect();
+    let tracked = read("crates/failover-api/src/operations/tracked.rs");
+    let written = tracked.split("tracing::").skip(1).map(|call| {
+        let call = call.split(");").next().unwrap();
+        assert!(call.contains("operation_id, request_id, step = "), "{call}");
+        call.rsplit('"').nth(1).unwrap().to_owned()
+    });
+    let mut written: BTreeSet<String> = written.collect();
+    // The one event that is no step: it tells a push that nobody heard of from one that never began.
+    assert!(read("crates/failover-api/src/pipeline/writer.rs").contains("\"push begins\");"));
+    written.insert("push begins".to_owned());
+    assert_eq!(documented, written);
+}
+
+#[test]
 fn docs_routes_are_all_routes() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
     let repository = Repository::from_folder(&demo.join("repo"));
