@@ -12,6 +12,8 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 NAME = "localhost/failover-api"
@@ -236,12 +238,11 @@ def run_inside(rootfs, command):
 
 
 def crates_inside(program):
-    """How many crates the program says it is made of."""
-    section = program.parent / "crates.zlib"
-    subprocess.run(["objcopy", "--dump-section", f".dep-v0={section}", program, "/dev/null"], check=True)
-    import zlib
-
-    return len(json.loads(zlib.decompress(section.read_bytes()))["packages"])
+    """How many crates the program says it is made of; none when it was not built by `cargo auditable`."""
+    with tempfile.TemporaryDirectory() as folder:
+        section = Path(folder, "crates")
+        subprocess.run(["objcopy", "--dump-section", f".dep-v0={section}", program, "/dev/null"], check=False)
+        return len(json.loads(zlib.decompress(section.read_bytes()))["packages"]) if section.exists() else 0
 
 
 def main():

@@ -15,6 +15,7 @@ use ureq::http::StatusCode;
 use ureq::tls::PrivateKey;
 
 use super::error::{RemoteError, quote};
+use super::veil::strike;
 use crate::clock;
 
 const GITHUB: &str = "https://api.github.com";
@@ -84,6 +85,12 @@ impl AppKey {
             }
         };
         Ok(basic("x-access-token", &token.text))
+    }
+
+    /// The header that was given last, while it lasts.
+    pub(super) fn known_authorization(&self) -> Option<String> {
+        let known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|token| basic("x-access-token", &token.text))
     }
 
     /// The host does not take what [`Self::authorization`] gave: a token can be revoked before its end. Answers whether
@@ -167,14 +174,17 @@ impl AppKey {
                 .map_err(|_| unusable("the GitHub API answered something else than JSON"))
         } else {
             let message = serde_json::from_str::<Value>(&text).ok();
-            let message = message.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default();
+            let mut message =
+                message.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default().to_owned();
+            // The proof is a bearer token for some minutes.
+            strike(&mut message, &format!("Bearer {proof}"));
             let status = answer.status();
             let code = if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
                 Code::RemoteFailed
             } else {
                 Code::CredentialsRejected
             };
-            let detail = format!("the GitHub API answered {status} to the app: {}", quote(message));
+            let detail = format!("the GitHub API answered {status} to the app: {}", quote(&message));
             Err(RemoteError::new(code, detail))
         }
     }

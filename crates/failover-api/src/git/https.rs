@@ -43,6 +43,11 @@ impl Https {
         Self { url: Arc::from(url), client: Arc::new(HttpClient::new(secret)) }
     }
 
+    /// Takes the credentials in use out of a host's words.
+    pub(super) fn veil(&self, words: &mut String) {
+        self.client.veil(words);
+    }
+
     /// Where the branch is, as the service sees it.
     pub(super) async fn advertisement(
         &self,

@@ -2,6 +2,7 @@
 
 mod url;
 mod error;
+mod veil;
 mod github_app;
 mod secret;
 mod service;

@@ -22,6 +22,15 @@ pub enum PushOutcome {
 }
 
 impl PushOutcome {
+    /// What a host said, to be shown without what must not be.
+    pub(super) fn detail_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Accepted | Self::LostRace => None,
+            Self::Refused(error) | Self::Failed(error) => Some(&mut error.detail),
+            Self::Unknown(why) => Some(why),
+        }
+    }
+
     /// For the log.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

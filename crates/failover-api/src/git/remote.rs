@@ -107,6 +107,15 @@ pub(super) struct Sight {
 }
 
 impl Remote {
+    /// Takes the credentials in use out of a host's words.
+    pub(super) fn veil(&self, words: &mut String) {
+        match &self.transport {
+            // What goes through ssh are no credentials of ours.
+            Transport::Command(_) => {}
+            Transport::Https(https) => https.veil(words),
+        }
+    }
+
     /// Connects in the background; returns at once. `folder` is for the connection's own files.
     pub(super) fn new(
         url: &RemoteUrl,

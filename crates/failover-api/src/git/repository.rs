@@ -123,12 +123,13 @@ impl Repository {
         let branch = match self.branch() {
             Some(branch) => branch,
             None => {
-                let branch = self.remote.default_branch(soon).await?;
+                let branch = self.remote.default_branch(soon).await.map_err(|error| self.veiled(error))?;
                 *self.branch.lock().unwrap_or_else(PoisonError::into_inner) = Some(branch.clone());
                 branch
             }
         };
-        let sight = self.remote.look(&branch, soon).await?;
+        let mut sight = self.remote.look(&branch, soon).await.map_err(|error| self.veiled(error))?;
+        sight.push_refused = sight.push_refused.map(|error| self.veiled(error));
         let long = deadline.min(Instant::now() + BUILD_LIMIT);
         let tip = sight.tip.ok_or_else(|| {
             RemoteError::new(Code::BranchNotFound, format!("the remote has no branch {branch}"))
@@ -138,26 +139,29 @@ impl Repository {
             match mirror.tip(&branch) {
                 Ok(known) if known == tip => return Ok(Found { mirror, tip, push_refused }),
                 Ok(_) if mirror.is_scattered() => tracing::debug!("the local copy is scattered"),
-                Ok(_) => match self.remote.fetch(&mirror, &branch, long).await {
-                    Ok(()) => match mirror.tip(&branch) {
-                        Ok(fetched) => {
-                            reaches(&mirror, &fetched, &tip)?;
-                            return Ok(Found { mirror, tip: fetched, push_refused });
+                Ok(_) => {
+                    match self.remote.fetch(&mirror, &branch, long).await.map_err(|error| self.veiled(error))
+                    {
+                        Ok(()) => match mirror.tip(&branch) {
+                            Ok(fetched) => {
+                                reaches(&mirror, &fetched, &tip)?;
+                                return Ok(Found { mirror, tip: fetched, push_refused });
+                            }
+                            Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
+                        },
+                        // Damage has too many words to be told from a remote that fails; a fresh copy tells them apart.
+                        Err(error) if matches!(error.code, Code::CacheFailed | Code::RemoteFailed) => {
+                            tracing::warn!(%error, "rebuilding the local copy");
                         }
-                        Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
-                    },
-                    // Damage has too many words to be told from a remote that fails; a fresh copy tells them apart.
-                    Err(error) if matches!(error.code, Code::CacheFailed | Code::RemoteFailed) => {
-                        tracing::warn!(%error, "rebuilding the local copy");
-                    }
-                    Err(error) => {
-                        if error.code == Code::RemoteTimeout {
-                            // Whoever was given up may still write into it.
-                            self.discard_mirror();
+                        Err(error) => {
+                            if error.code == Code::RemoteTimeout {
+                                // Whoever was given up may still write into it.
+                                self.discard_mirror();
+                            }
+                            return Err(error);
                         }
-                        return Err(error);
                     }
-                },
+                }
                 Err(error) => tracing::warn!(%error, "rebuilding the local copy"),
             }
         }
@@ -179,7 +183,7 @@ impl Repository {
                 RemoteError::new(Code::CacheFailed, format!("the local copy could not be made: {error}"))
             })?;
         let mirror = Arc::new(Mirror::init(folder.path(), format).map_err(cache_failed)?);
-        self.remote.fetch(&mirror, branch, deadline).await?;
+        self.remote.fetch(&mirror, branch, deadline).await.map_err(|error| self.veiled(error))?;
         let tip = mirror.tip(branch).map_err(cache_failed)?;
         let folder = folder.keep();
         let old = self.mirror.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&mirror));
@@ -199,7 +203,10 @@ impl Repository {
             return error.into();
         }
         let deadline = deadline.min(Instant::now() + PUSH_LIMIT);
-        let outcome = self.remote.push(&branch, commit, deadline).await;
+        let mut outcome = self.remote.push(&branch, commit, deadline).await;
+        if let Some(detail) = outcome.detail_mut() {
+            self.remote.veil(detail);
+        }
         if let PushOutcome::Refused(error) | PushOutcome::Failed(error) = &outcome {
             self.heed(error);
         }
@@ -222,6 +229,12 @@ impl Repository {
     /// Waits until the remote's hooks behind earlier pushes are done.
     pub async fn quiet(&self) {
         self.remote.quiet().await;
+    }
+
+    /// A host may repeat what it was sent, a hook its whole environment.
+    fn veiled(&self, mut error: RemoteError) -> RemoteError {
+        self.remote.veil(&mut error.detail);
+        error
     }
 
     /// Remembers that the host wants to be left alone.

@@ -120,11 +120,11 @@ fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "most are defects of the other side")]
 fn tls_failed(error: &rustls::Error) -> NotTold {
-    let detail = match error {
-        rustls::Error::InvalidCertificate(_) => "its certificate is not to be trusted; see ca_file",
-        _ => "TLS failed",
+    let detail = if matches!(error, rustls::Error::InvalidCertificate(_)) {
+        "its certificate is not to be trusted; see ca_file"
+    } else {
+        "TLS failed"
     };
     // A certificate can be renewed within the time.
     NotTold { detail: detail.to_owned(), again: true, after: None }

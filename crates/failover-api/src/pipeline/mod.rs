@@ -5,6 +5,7 @@ mod committed;
 mod error;
 mod doubt;
 mod writer;
+mod state;
 mod settle;
 mod attempt;
 

@@ -83,7 +83,7 @@ fn what_happens_is_counted() {
     assert_eq!((steps("push"), steps("commit")), (1., 1.));
     assert!(steps("plan") >= 3. && steps("fetch") >= 2.);
     assert_eq!(value(&after, "failover_api_pushes_total", &[("result", "accepted")]), 1.);
-    let now = jiff::Timestamp::now().as_second();
+    let now = failover_api::clock::now().as_second();
     let looked = value(&after, "failover_api_last_fetch_timestamp_seconds", &[]);
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are few enough")]
     let now = now as f64;

@@ -1,174 +1,20 @@
 //! No secret is shown: not in logs at any level, not in answers, not in arguments of processes, whatever goes wrong.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
 use tempfile::TempDir;
-use ureq::Agent;
 
 use crate::notify::Receivers;
 use crate::support::hook::Hook;
 use crate::support::https::{Access, HttpsServer};
-use crate::support::process::{self, PATIENCE, Pid, Signal, feed, poll, run, signal};
+use crate::support::process::{self, PATIENCE, feed, poll, run};
 use crate::support::scene::Scene;
 use crate::support::secret::Secret;
 use crate::support::sshd::SshServer;
-
-/// A secret that is easily found again.
-fn canary(name: &str) -> String {
-    format!("canary-{name}-5up3rs3cr3t")
-}
-
-/// A server at its most talkative, and everything that it and its children have shown.
-struct Watched {
-    child: Child,
-    agent: Agent,
-    address: String,
-    shown: Arc<Mutex<String>>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Watched {
-    fn start(format: &str, environment: &[(&str, &str)], arguments: &[OsString]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.env("FAILOVER_API_LOG", "trace").envs(environment.iter().copied());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", format]).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().unwrap();
-        let (shown, stop) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicBool::new(false)));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let log = thread::spawn({
-            let shown = Arc::clone(&shown);
-            move || {
-                for line in stderr.lines().map_while(Result::ok) {
-                    *shown.lock().unwrap() += &format!("{line}\n");
-                }
-            }
-        });
-        let pid = Pid::from_child(&child);
-        let arguments = thread::spawn({
-            let (shown, stop) = (Arc::clone(&shown), Arc::clone(&stop));
-            move || {
-                let mut seen = BTreeSet::new();
-                while !stop.load(Ordering::Relaxed) {
-                    for line in process::tree(pid).into_iter().map(process::command_line) {
-                        if seen.insert(line.clone()) {
-                            *shown.lock().unwrap() += &format!("process: {line}\n");
-                        }
-                    }
-                }
-            }
-        });
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(PATIENCE * 2))
-            .build()
-            .into();
-        let address = poll("it listens", PATIENCE, || {
-            let text = shown.lock().unwrap().clone();
-            let line = text.lines().find(|line| line.contains("listening")).ok_or(text.clone())?;
-            let port = line.split("127.0.0.1:").nth(1).unwrap();
-            Ok(format!("http://127.0.0.1:{}", port.split(|c: char| !c.is_ascii_digit()).next().unwrap()))
-        });
-        Self { child, agent, address, shown, stop, threads: vec![log, arguments] }
-    }
-
-    /// Asks, and keeps the answer with everything else that was shown.
-    fn ask(&self, method: &str, path: &str) -> String {
-        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
-        let request = request.header("authorization", format!("Bearer {}", canary("caller")));
-        let mut answer = match method {
-            "GET" => self.agent.run(request.body(()).unwrap()).unwrap(),
-            _ => self.agent.run(request.body("").unwrap()).unwrap(),
-        };
-        let text = answer.body_mut().read_to_string().unwrap();
-        let route = path.split('?').next().unwrap();
-        *self.shown.lock().unwrap() += &format!("{method} {route}: {:?}\n{text}\n", answer.headers());
-        text
-    }
-
-    /// Asks until health has a problem in these words.
-    fn wait_problem(&self, words: &str) {
-        poll(words, PATIENCE, || {
-            let health: Value = serde_json::from_str(&self.ask("GET", "/api/health")).unwrap();
-            let problems = health["problems"].to_string();
-            if problems.contains(words) { Ok(()) } else { Err(problems) }
-        });
-    }
-
-    /// Asks for everything, ends the server, and holds what was shown against the secrets.
-    fn assert_kept(mut self, secrets: &[&str]) {
-        for path in [
-            "/api/services",
-            "/api/failover/sonarr/status",
-            "/api/failover/sonarr/promote?dry-run=true",
-            "/api/history",
-            "/api/operations",
-            "/api/health",
-            "/readyz",
-            "/metrics",
-        ] {
-            self.ask("GET", path);
-        }
-        self.ask("POST", &format!("/api/failover/sonarr/promote?token={}", canary("caller")));
-        self.ask("POST", "/api/failover/sonarr/promote");
-        self.ask("POST", "/api/failover/sonarr/demote");
-        self.stop.store(true, Ordering::Relaxed);
-        signal(Pid::from_child(&self.child), Signal::TERM);
-        self.child.wait().unwrap();
-        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
-        let shown = self.shown.lock().unwrap().clone();
-        assert!(shown.contains("process: ") && shown.contains("listening") && shown.contains("GET /metrics"));
-        assert_none(&shown, secrets);
-        assert_none(&shown, &[&canary("caller")]);
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let tree = process::tree(Pid::from_child(&self.child));
-        tree.into_iter().for_each(|pid| signal(pid, Signal::KILL));
-        let _ = self.child.wait();
-    }
-}
-
-/// The secret as it is, and as HTTP or an address would carry it.
-fn forms(secret: &str) -> Vec<String> {
-    let base64 = |text: &str| {
-        let encoded = feed(Command::new("openssl").args(["base64", "-A"]), text.as_bytes()).stdout;
-        // What comes before it in a longer text shifts it, and its ends are mixed with what is beside it.
-        let encoded = String::from_utf8(encoded).unwrap();
-        encoded[4..encoded.len() - 8].to_owned()
-    };
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let shifted = ["", "x", "xx"].map(|before| base64(&format!("{before}{secret}")));
-    [secret.to_owned(), hex].into_iter().chain(shifted).collect()
-}
-
-fn assert_none(shown: &str, secrets: &[&str]) {
-    for secret in secrets {
-        for form in forms(secret) {
-            if let Some(at) = shown.find(&form) {
-                let from = shown[..at].rfind('\n').map_or(0, |start| start + 1);
-                let to = shown[at..].find('\n').map_or(shown.len(), |end| at + end);
-                panic!("{secret} was shown as {form}:\n{}", &shown[from..to]);
-            }
-        }
-    }
-}
+use crate::support::watched::{Watched, assert_none, canary};
 
 /// Both formats, since they are written by different code.
 const FORMATS: [&str; 2] = ["text", "json"];
@@ -211,6 +57,86 @@ fn credentials_that_a_web_server_sends_back_are_not_shown() {
             server.assert_kept(&[&password, &token]);
         }
     }
+}
+
+/// What a pre-receive hook of a host that knows no discretion says.
+const TALKATIVE: &str = "#!/bin/sh\nenv >&2\necho \"$HTTP_AUTHORIZATION\" >&2\nexit 1\n";
+
+#[test]
+fn credentials_that_a_hook_or_a_cut_off_answer_shows_are_not_shown() {
+    let (password, token) = (canary("password"), canary("bearer"));
+    let basic = "flux:".to_owned() + &password;
+    let basic = feed(Command::new("openssl").args(["base64", "-A"]), basic.as_bytes()).stdout;
+    let basic = String::from_utf8(basic).unwrap();
+    let halves: Vec<&str> = [&password, &token, &basic].map(|secret| &secret[..secret.len() / 2]).into();
+    let credentials = |number: usize| match number % 2 {
+        0 => vec![("username", "flux".to_owned()), ("password", password.clone())],
+        _ => vec![("bearerToken", token.clone())],
+    };
+    let start = |format: &str, script: &str, number: usize, scene: &Scene| {
+        let https = HttpsServer::start_new(Access::Open);
+        https.handle_with_script(script);
+        let mut files = https.secret();
+        files.extend(credentials(number).into_iter().map(|(name, value)| (name, value.into_bytes())));
+        let secret = Secret::new(files);
+        let server = serve(format, &[], scene, &https.url(scene.repository.path()), &secret);
+        (https, secret, server)
+    };
+    // Answers whose quote ends somewhere within what was sent.
+    for number in 0..12 {
+        let pad = "x".repeat(545 + 5 * number);
+        let script = format!(
+            "#!/bin/sh\nprintf 'Status: 400 Bad Request\\r\\nContent-Type: text/plain\\r\\n\\r\\n{pad}%s' \"${{HTTP_AUTHORIZATION#* }}\"\n"
+        );
+        let scene = Scene::new(&["sonarr"]);
+        let (_https, _secret, server) = start(FORMATS[number / 2 % 2], &script, number, &scene);
+        server.wait_problem(&pad[..500]);
+        server.assert_kept(&halves);
+    }
+    for (number, format) in FORMATS.into_iter().enumerate() {
+        let scene = Scene::new(&["sonarr"]);
+        scene.repository.install_hook("pre-receive", TALKATIVE);
+        let script = "#!/bin/sh\nexport REMOTE_USER=flux\nexec \"$(git --exec-path)/git-http-backend\"\n";
+        let (_https, _secret, server) = start(format, script, number, &scene);
+        poll("it is ready", PATIENCE, || {
+            let text = server.ask("GET", "/readyz");
+            if text.contains("\"ok\"") { Ok(()) } else { Err(text) }
+        });
+        let refused = server.ask("POST", "/api/failover/sonarr/promote");
+        assert!(refused.contains("remote-refused") && refused.contains("GATEWAY_INTERFACE"), "{refused}");
+        server.assert_kept(&halves);
+        // A content type that says more than it should.
+        let script = "#!/bin/sh\nprintf 'Status: 200 OK\\r\\nContent-Type: text/%s\\r\\n\\r\\n' \"${HTTP_AUTHORIZATION#* }\"\n";
+        let scene = Scene::new(&["sonarr"]);
+        let (_https, _secret, server) = start(format, script, number, &scene);
+        server.wait_problem("it answered text/***");
+        server.assert_kept(&halves);
+    }
+}
+
+#[test]
+fn the_proof_of_a_github_app_is_not_shown() {
+    let (scene, https) = (Scene::new(&["sonarr"]), HttpsServer::start_new(Access::Open));
+    let key = run(Command::new("openssl").args(["genrsa", "2048"])).stdout;
+    https.handle_with_script(
+        "#!/bin/sh\nprintf %s \"${HTTP_AUTHORIZATION#* }\" >\"$HOME/proof.new\"; mv \"$HOME/proof.new\" \"$HOME/proof\"\n\
+         printf 'Status: 401 Unauthorized\\r\\nContent-Type: application/json\\r\\n\\r\\n{\"message\": \"no: %s\"}' \"$HTTP_AUTHORIZATION\"\n",
+    );
+    let mut files = https.secret();
+    let api = https.url(Path::new("/api"));
+    files.extend([
+        ("githubAppID", b"1".to_vec()),
+        ("githubAppInstallationID", b"2".to_vec()),
+        ("githubAppPrivateKey", key),
+        ("githubAppBaseURL", api.into_bytes()),
+    ]);
+    let secret = Secret::new(files);
+    let server = serve("json", &[], &scene, &https.url(scene.repository.path()), &secret);
+    server.wait_problem("no: ***");
+    let proof = fs::read_to_string(https.file("proof")).unwrap();
+    // The header is the same for all, what is claimed and its signature are not.
+    let claims = proof.split('.').nth(1).unwrap().to_owned();
+    server.assert_kept(&[&claims[..30]]);
 }
 
 #[test]

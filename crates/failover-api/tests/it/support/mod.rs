@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod scene;
 pub(crate) mod volume;
 pub(crate) mod tokens;
+pub(crate) mod watched;
 pub(crate) mod hook;
 pub(crate) mod openmetrics;
 pub(crate) mod events;

@@ -109,6 +109,14 @@ fn sample(line: &str) -> Sample {
     Sample { name, labels, value: value.parse().unwrap_or_else(|_| panic!("value: {line}")) }
 }
 
+#[derive(Default)]
+struct Histogram {
+    /// Upper bound and count.
+    buckets: Vec<(f64, f64)>,
+    count: Option<f64>,
+    has_sum: bool,
+}
+
 fn check(family: &Family) {
     assert!(!family.kind.is_empty() && !family.help.is_empty(), "{family:?}");
     let mut seen = BTreeSet::new();
@@ -118,19 +126,18 @@ fn check(family: &Family) {
     if family.kind != "histogram" {
         return;
     }
-    let mut histograms: BTreeMap<BTreeMap<String, String>, (Vec<(f64, f64)>, Option<f64>, bool)> =
-        BTreeMap::new();
+    let mut histograms: BTreeMap<BTreeMap<String, String>, Histogram> = BTreeMap::new();
     for sample in &family.samples {
         let mut labels = sample.labels.clone();
         let bound = labels.remove("le");
         let histogram = histograms.entry(labels).or_default();
         match sample.name.rsplit_once('_').unwrap().1 {
-            "bucket" => histogram.0.push((bound.unwrap().parse().unwrap(), sample.value)),
-            "count" => histogram.1 = Some(sample.value),
-            _ => histogram.2 = true,
+            "bucket" => histogram.buckets.push((bound.unwrap().parse().unwrap(), sample.value)),
+            "count" => histogram.count = Some(sample.value),
+            _ => histogram.has_sum = true,
         }
     }
-    for (labels, (buckets, count, has_sum)) in &histograms {
+    for (labels, Histogram { buckets, count, has_sum }) in &histograms {
         assert!(*has_sum && buckets.len() > 1, "{labels:?} {buckets:?}");
         assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{labels:?} {buckets:?}");
         let last = buckets.last().unwrap();
