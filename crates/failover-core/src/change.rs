@@ -7,7 +7,7 @@ use crate::topology::{Active, ServiceState, SettingState};
 use crate::yaml::Place;
 
 /// One service's part of a plan.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Move {
     /// The service.
     pub service: ServiceName,
@@ -20,7 +20,7 @@ pub struct Move {
 }
 
 /// One field that changes.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct SettingChange {
     /// Which of the service's settings.
     pub kind: SettingKind,

@@ -70,6 +70,20 @@ impl fmt::Display for Check {
     }
 }
 
+impl schemars::JsonSchema for Check {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Check".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A check, by the name that a caller overrides it with.",
+            "type": "string",
+            "enum": Self::ALL,
+        })
+    }
+}
+
 impl serde::Serialize for Check {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(self.as_str())
@@ -77,7 +91,7 @@ impl serde::Serialize for Check {
 }
 
 /// What a check decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// As it should be.
@@ -91,7 +105,7 @@ pub enum Verdict {
 }
 
 /// One check's verdict on one service, with the evidence.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// The check.
     pub check: Check,

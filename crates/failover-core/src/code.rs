@@ -6,7 +6,7 @@ use crate::name::RepoPath;
 use crate::yaml::Place;
 
 /// What kind of "no" a code is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// The request or a file is wrong; repeating it unchanged will not help.
@@ -178,6 +178,20 @@ impl fmt::Display for Code {
     }
 }
 
+impl schemars::JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A stable name for a reason to answer \"no\".",
+            "type": "string",
+            "enum": Self::ALL,
+        })
+    }
+}
+
 impl serde::Serialize for Code {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(self.as_str())
@@ -185,7 +199,7 @@ impl serde::Serialize for Code {
 }
 
 /// One thing that is wrong in a request, the config or a file.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Problem {
     /// The stable name of the reason.
     pub code: Code,

@@ -25,11 +25,12 @@ pub struct CommitRecord {
 }
 
 /// What a commit did to services.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Event {
     /// The commit.
     pub commit: CommitId,
     /// When it was committed.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     /// What it is.
     #[serde(flatten)]
@@ -58,7 +59,7 @@ pub struct Event {
 }
 
 /// What kind of commit touched a service.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum EventKind {
     /// A move that was asked of this product.

@@ -11,7 +11,7 @@ use crate::tree::{Found, Tree, unreadable};
 use crate::yaml::{Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Active {
     /// Every setting has its primary value.
@@ -53,7 +53,7 @@ impl fmt::Display for Active {
 }
 
 /// Which of a setting's two values a manifest has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The primary value.

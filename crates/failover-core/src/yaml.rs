@@ -14,7 +14,7 @@ pub use granit_parser::ScalarStyle;
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A place in a text: line and column, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 pub struct Place {
     /// Line, from 1.
     pub line: usize,

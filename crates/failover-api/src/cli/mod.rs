@@ -5,6 +5,7 @@ mod stop;
 mod serve;
 mod demo;
 mod token;
+mod documents;
 mod run;
 
 pub use output::fail;

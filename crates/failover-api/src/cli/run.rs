@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::output::{fail, refuse};
-use super::{demo, serve, token};
+use super::{demo, documents, serve, token};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
 const STACK: usize = 8 * 1024 * 1024;
@@ -27,6 +27,10 @@ enum Command {
     Demo(demo::Flags),
     /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
     Token(token::Flags),
+    /// Print the API's OpenAPI document, as /api/openapi.json serves it.
+    Openapi,
+    /// Print the JSON Schema of services.yaml, for editors.
+    Schema,
 }
 
 /// Runs the command that the arguments name.
@@ -45,6 +49,14 @@ pub fn run() -> ExitCode {
             Command::Serve(flags) => serve::serve(*flags).await,
             Command::Demo(flags) => demo::demo(flags).await,
             Command::Token(flags) => token::token(&flags),
+            Command::Schema => {
+                documents::schema();
+                Ok(())
+            }
+            Command::Openapi => {
+                documents::openapi();
+                Ok(())
+            }
         }
     });
     // A computation that does not end must not keep the process.

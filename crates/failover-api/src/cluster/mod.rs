@@ -1,7 +1,7 @@
 //! The Kubernetes API, of which two things are asked: the Secret with the credentials for Git, and who callers are.
 
-mod error;
 mod name;
+mod error;
 mod identity;
 mod files;
 mod client;

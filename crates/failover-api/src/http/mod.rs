@@ -16,6 +16,11 @@ mod events;
 mod metrics;
 mod pages;
 mod server;
+mod route;
+mod answers;
+mod examples;
+mod openapi;
+mod routes;
 mod router;
 
 pub(crate) use health::report;
@@ -23,5 +28,6 @@ pub use pages::Pages;
 pub(crate) use problem::Answer;
 pub(crate) use request_id::Said;
 pub use router::serve;
+pub use routes::openapi_document;
 pub(crate) use services::{Parameters, newest};
 pub use state::AppState;

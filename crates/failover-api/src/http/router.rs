@@ -1,41 +1,29 @@
-//! The routes: a table of contents.
+//! The router, made from the table of routes, and what stands around every route.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, get};
 use failover_core::code::Code;
-use failover_core::name::Role;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::moves::ServiceRequest;
 use super::pages::{self, Pages};
 use super::problem::Answer;
+use super::routes::routes;
 use super::state::{AppState, MAX_BODY};
-use super::{events, guard, health, metrics, moves, operations, request_id, server, services};
+use super::{guard, metrics, request_id, server};
 
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
 fn router(state: AppState, pages: Pages) -> Router {
-    Router::new()
-        .route("/api/services", get(services::list))
-        .route("/api/failover/{service}/status", get(services::status))
-        .route("/api/failover/{service}/promote", moving(Role::Backup))
-        .route("/api/failover/{service}/demote", moving(Role::Primary))
-        .route("/api/history", get(services::history))
-        .route("/api/operations", get(operations::list))
-        .route("/api/operations/{id}", get(operations::one))
-        .route("/api/events", get(events::events))
-        .route("/api/health", get(health::health))
-        .route("/metrics", get(metrics::metrics))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .merge(pages.routes)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -45,13 +33,6 @@ fn router(state: AppState, pages: Pages) -> Router {
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
-}
-
-/// Shown by GET, carried out by POST.
-fn moving(to: Role) -> MethodRouter<AppState> {
-    get(move |State(state): State<AppState>, request: ServiceRequest| moves::show(to, state, request)).post(
-        move |State(state): State<AppState>, request: ServiceRequest| moves::carry_out(to, state, request),
-    )
 }
 
 /// Answers requests until `stop`, then lets those under way finish.
@@ -70,7 +51,7 @@ async fn no_route(uri: Uri) -> Answer {
     Answer::problem(
         Code::RouteNotFound,
         format!("there is no route {}", uri.path()),
-        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/operations, /api/events, /api/health, /metrics, /livez and /readyz",
+        "GET /api/openapi.json lists the routes",
     )
 }
 

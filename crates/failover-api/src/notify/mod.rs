@@ -4,8 +4,8 @@
 mod target;
 mod source;
 mod delivery;
-mod worker;
 mod notifier;
+mod worker;
 
 pub use notifier::{Failing, Notifier};
 pub use source::{ReceiversProblem, ReceiversState};

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) const MAX_STEPS: usize = 100;
 
 /// A move.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Operation {
     /// Its id, as the commit's trailer has it.
     pub operation_id: OperationId,
@@ -35,8 +35,10 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,
     /// When it was asked for.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub started: Timestamp,
     /// When the newest step was taken.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub updated: Timestamp,
     /// The commit that was pushed last, or that is on the branch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// How far a move is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is being planned, committed or pushed.
@@ -84,9 +86,10 @@ impl State {
 }
 
 /// A step and when it was taken.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Taken {
     /// When it ended.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     /// What it was.
     #[serde(flatten)]
@@ -94,7 +97,7 @@ pub struct Taken {
 }
 
 /// What is done for a move. Later versions know more steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// What changes was decided.

@@ -15,8 +15,6 @@ use crate::support::scene::Scene;
 const COMPONENTS: [&str; 6] =
     ["image-automation", "ingress-traefik", "kubernetes-auth", "prometheus", "receiver", "signing"];
 const NAME: &str = "failover-api";
-/// Variables that the manifests set before the program knows them. Once it does, none may be left here.
-const NOT_YET: [&str; 1] = ["FAILOVER_API_KUBERNETES_AUTH"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -378,7 +376,6 @@ fn the_variables_are_flags_and_the_files_are_where_they_are_mounted() {
     let help = help();
     let known =
         |variable: &str| ["=", "]"].iter().any(|end| help.contains(&format!("[env: {variable}{end}")));
-    assert!(!NOT_YET.into_iter().all(known), "the program knows every variable by now: remove NOT_YET");
     let image = fs::read_to_string(root().join("scripts/image.py")).unwrap();
     for (name, build) in builds() {
         let container = build.container();
@@ -386,7 +383,7 @@ fn the_variables_are_flags_and_the_files_are_where_they_are_mounted() {
         let mounts: Vec<_> =
             list(&container["volumeMounts"]).iter().map(|mount| text(&mount["mountPath"])).collect();
         for (variable, value) in build.environment() {
-            assert!(known(variable) || NOT_YET.contains(&variable), "{name}: no flag has {variable}");
+            assert!(known(variable), "{name}: no flag has {variable}");
             if value.starts_with('/') {
                 let folder = if mounts.contains(&value) { value } else { value.rsplit_once('/').unwrap().0 };
                 assert!(mounts.contains(&folder), "{name}: nothing is mounted for {variable}={value}");

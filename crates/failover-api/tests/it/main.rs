@@ -58,6 +58,7 @@ mod notify;
 mod odd_hosts;
 mod operations;
 mod secrets;
+mod openapi;
 mod signing;
 mod ssh;
 mod ssh_settings;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::check::{ClaimUse, FieldUse};
 use super::duration;
 use super::fields::{Field, Fields, Reader, shown};
+use super::keys::{DEFAULTS, names};
 use super::model::Target;
 use super::value::Placed;
 use crate::field::FieldPath;
@@ -26,7 +27,7 @@ impl Defaults {
         let Some(fields) = reader.fields(field.node, "defaults".to_owned(), field.place) else {
             return Self::default();
         };
-        reader.only(&fields, &["node_label_key", "path", "cooldown", "max_data_age"]);
+        reader.only(&fields, &names(&DEFAULTS));
         Self {
             node_label_key: reader.name(&fields, "node_label_key").map(|key| key.value),
             path: reader.name(&fields, "path").map(|path| path.value),

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::yaml::Place;
 
 /// One thing that is wrong in the config.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 pub struct ConfigError {
     /// Where in the text.
     #[serde(flatten)]
@@ -17,7 +17,7 @@ pub struct ConfigError {
 }
 
 /// Everything that is wrong in a config, in the order of the text; never empty.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct ConfigErrors(Vec<ConfigError>);
 

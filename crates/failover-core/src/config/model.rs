@@ -78,7 +78,9 @@ pub struct Setting {
 }
 
 /// What a setting is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SettingKind {
     /// The node label in the pod's node selector.
@@ -90,7 +92,7 @@ pub enum SettingKind {
 }
 
 /// The manifest that a setting is in, told by what it is rather than where it lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
 pub struct Target {
     /// The kind of object.
     pub kind: Kind,

@@ -6,6 +6,7 @@ use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
 use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
+use super::keys::{ROOT, names};
 use super::model::Config;
 use crate::name::{NameError, ServiceName};
 use crate::yaml::{self, Node, Place};
@@ -87,7 +88,7 @@ fn root<'a>(
         );
         return None;
     }
-    reader.only(&root, &["services", "defaults"]);
+    reader.only(&root, &names(&ROOT));
     let defaults = root.get("defaults").map(|field| Defaults::read(reader, field)).unwrap_or_default();
     let Some(field) = root.get("services") else {
         reader.error(document.place, "the config has no 'services'", EMPTY_HINT);

@@ -2,21 +2,20 @@
 
 use super::entry::{ServiceReader, read_duration};
 use super::fields::{Field, Fields};
+use super::keys::{OTHER, PLACEMENT, names};
 use super::model::{Placement, Service, Setting, Target, Workload, WorkloadKind};
 use crate::name::{Kind, LabelKey, Namespace, ObjectName, RepoPath, Role};
 use crate::yaml::Place;
 
-/// The keys of the short form.
-const PLACEMENT: [&str; 5] =
-    ["volume_name", "primary_pvc", "backup_pvc", "primary_node_label", "backup_node_label"];
-
-const OTHER: [&str; 6] = ["namespace", "node_label_key", "path", "settings", "cooldown", "max_data_age"];
-
 impl<'a> ServiceReader<'_, 'a> {
     pub(super) fn read(mut self, field: Field<'a>) -> Option<Service> {
         let fields = self.reader.fields(field.node, format!("service {}", self.name), field.place)?;
-        let known: Vec<&str> =
-            WorkloadKind::ALL.iter().map(|kind| kind.key()).chain(PLACEMENT).chain(OTHER).collect();
+        let known: Vec<&str> = WorkloadKind::ALL
+            .iter()
+            .map(|kind| kind.key())
+            .chain(names(&PLACEMENT))
+            .chain(names(&OTHER))
+            .collect();
         self.reader.only(&fields, &known);
         let namespace = self.reader.name::<Namespace>(&fields, "namespace").map(|name| name.value);
         let cooldown = read_duration(self.reader, &fields, "cooldown").or(self.defaults.cooldown);
@@ -37,7 +36,8 @@ impl<'a> ServiceReader<'_, 'a> {
         namespace: Option<&Namespace>,
     ) -> Option<(Workload, Vec<Setting>)> {
         let mut kinds = WorkloadKind::ALL.into_iter().filter(|kind| fields.has(kind.key()));
-        let short = PLACEMENT.iter().find_map(|key| fields.get(key).map(|field| (*key, field.place)));
+        let short =
+            names(&PLACEMENT).into_iter().find_map(|key| fields.get(key).map(|field| (key, field.place)));
         let Some(kind) = kinds.next() else {
             self.without_workload(fields, short.is_some());
             return None;

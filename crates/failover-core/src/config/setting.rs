@@ -2,6 +2,7 @@
 
 use super::entry::ServiceReader;
 use super::fields::{Field, Fields, shown};
+use super::keys::{SETTING, TARGET, names};
 use super::model::{Setting, SettingKind, Target};
 use super::value::Placed;
 use crate::field::{FieldPath, Insert, Segment, Value};
@@ -43,7 +44,7 @@ impl<'a> ServiceReader<'_, 'a> {
         workload: Option<&Target>,
     ) -> Option<Setting> {
         let fields = self.reader.fields(item, what, item.place)?;
-        self.reader.only(&fields, &["target", "field", "primary", "backup"]);
+        self.reader.only(&fields, &names(&SETTING));
         let target = self.reader.required(&fields, "target");
         let target = target.and_then(|field| self.target(field, &fields, service, namespace, workload));
         let field = self.field(&fields);
@@ -109,7 +110,7 @@ impl<'a> ServiceReader<'_, 'a> {
     ) -> Option<Target> {
         let fields =
             self.reader.fields(field.node, format!("the target of {}", setting.what), field.place)?;
-        self.reader.only(&fields, &["kind", "name", "namespace", "path"]);
+        self.reader.only(&fields, &names(&TARGET));
         let kind = self.reader.required_name(&fields, "kind");
         let name = self.reader.required_name(&fields, "name");
         let path = self.reader.name(&fields, "path").map(|path| path.value);
