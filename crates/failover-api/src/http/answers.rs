@@ -118,6 +118,27 @@ pub(super) struct Operations {
     operations: Vec<Operation>,
 }
 
+/// One server-sent event.
+#[derive(JsonSchema)]
+pub(super) struct StreamedEvent {
+    /// What it is about.
+    event: EventKind,
+    /// JSON: the operation, the revision and number of services, or how many events were missed.
+    data: String,
+}
+
+/// What a server-sent event is about.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum EventKind {
+    /// The branch or the config changed.
+    View,
+    /// A move took a step.
+    Operation,
+    /// Some events were missed.
+    Resync,
+}
+
 /// A probe that went well.
 #[derive(JsonSchema)]
 pub(super) struct Alive {
@@ -274,11 +295,9 @@ pub(super) struct Moved {
     #[schemars(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
     /// The commit that brought the service there, if it is in sight.
-    #[schemars(skip_serializing_if = "Option::is_none")]
-    commit: Option<Option<CommitId>>,
+    commit: Option<CommitId>,
     /// The move's id.
-    #[schemars(skip_serializing_if = "Option::is_none")]
-    operation_id: Option<Option<OperationId>>,
+    operation_id: Option<OperationId>,
     /// Why a monitor's body asked for nothing.
     #[schemars(skip_serializing_if = "Option::is_none")]
     ignored: Option<String>,

@@ -182,7 +182,7 @@ pub(super) fn operations() -> Value {
 }
 
 pub(super) fn events() -> Value {
-    json!(format!("event: view\ndata: {{\"revision\":\"{REVISION}\",\"services\":1}}\n\n"))
+    json!({ "event": "view", "data": format!("{{\"revision\":\"{REVISION}\",\"services\":1}}") })
 }
 
 pub(super) fn metrics() -> Value {

@@ -82,7 +82,14 @@ pub(super) async fn carry_out(
                 if config.get(&service).is_none() {
                     return Err(unknown_service(config, service.as_str()).into());
                 }
-                let answer = json!({ "changed": false, "service": service, "ignored": why });
+                let answer = json!({
+                    "changed": false,
+                    "commit": null,
+                    "operation_id": null,
+                    "service": service,
+                    "to": to,
+                    "ignored": why,
+                });
                 return Ok(Readable(answer).into_response());
             }
         }

@@ -4,7 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use failover_core::code::Code;
 use failover_core::history;
-use failover_core::name::OperationId;
+use failover_core::name::{OperationId, ServiceName};
 use serde_json::json;
 
 use super::answer::Readable;
@@ -28,6 +28,10 @@ pub(super) async fn list(
         }
     };
     let service = parameters.get("service");
+    if let Some(name) = service.filter(|name| ServiceName::new(name.to_string()).is_err()) {
+        let detail = format!("service is {name:?}, which no service can be called");
+        return Err(Answer::problem(Code::InvalidRequest, detail, "leave service out for all"));
+    }
     let mut operations = state.pipeline.journal().newest();
     operations.retain(|operation| {
         service.is_none_or(|wanted| operation.services.iter().any(|name| name.as_str() == wanted))

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Readable;
 use super::answers::{
     Alive, EXPECT, Health, History, MoveOptions, MovedOrPlan, Operations, Plan, REASON, ServiceList,
-    ServiceStatus,
+    ServiceStatus, StreamedEvent,
 };
 use super::moves::ServiceRequest;
 use super::route::{Parameter, Place, Route};
@@ -128,7 +128,7 @@ pub(super) fn routes() -> Vec<Route> {
             .codes(&[Code::InvalidRequest, Code::OperationNotFound]),
         Route::get("/api/events", "followEvents", "Changes as they happen, as server-sent events", events::events)
             .describe("`view` when the branch or the config changed, `operation` when a move took a step, `resync` when some were missed. The stream ends after 160 seconds; connect again.")
-            .answers_with::<String>(200, "text/event-stream", "The events.", examples::events())
+            .answers_with::<StreamedEvent>(200, "text/event-stream", "The events.", examples::events())
             .codes(&[Code::InvalidRequest, Code::TooManyStreams]),
         Route::get("/metrics", "showMetrics", "What is counted and measured, for Prometheus", metrics::metrics)
             .answers_with::<String>(200, "application/openmetrics-text", "The metrics.", examples::metrics())
