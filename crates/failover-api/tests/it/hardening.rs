@@ -107,9 +107,14 @@ fn write(pid: Pid, folder: &str) -> Result<(), ErrorKind> {
     Ok(())
 }
 
+/// The file system as the process sees it.
+fn file_system(pid: Pid) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/root"))
+}
+
 /// The folders at the top of the file system that the process sees.
 fn top_folders(pid: Pid) -> BTreeSet<String> {
-    let entries = fs::read_dir(format!("/proc/{pid}/root/")).unwrap().map(Result::unwrap);
+    let entries = fs::read_dir(file_system(pid)).unwrap().map(Result::unwrap);
     let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
     folders.map(|entry| format!("/{}", entry.file_name().to_str().unwrap())).collect()
 }
@@ -133,7 +138,7 @@ fn assert_hardened(server: &Server, passwd: Passwd) {
     assert!(seen.contains("failover-api") && seen.contains("ssh"), "{seen:?}");
 
     let pid = server.pid();
-    let named = fs::read_to_string(format!("/proc/{pid}/root/etc/passwd")).unwrap();
+    let named = fs::read_to_string(file_system(pid).join("etc/passwd")).unwrap();
     let has_name = named.lines().any(|line| line.split(':').nth(2) == Some("1000"));
     assert!(passwd == Passwd::AsItIs || !has_name, "uid 1000 has a name:\n{named}");
     let mut folders = top_folders(pid);
