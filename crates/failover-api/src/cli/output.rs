@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use failover_core::code::Class;
+use failover_core::code::Exit;
 
 /// Prints a line for the person at the terminal. A closed pipe is no reason to stop.
 pub(super) fn say(line: impl Display) {
@@ -14,5 +14,5 @@ pub(super) fn say(line: impl Display) {
 /// Prints why the command cannot go on.
 pub fn fail(message: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr().lock(), "error: {message}");
-    ExitCode::from(Class::Problem.exit_code())
+    ExitCode::from(Exit::Problem.number())
 }

@@ -1,10 +1,12 @@
 //! The Git engine: a warm local mirror, and the one remote branch that is the product's database and lock.
 
+mod service;
+mod work_tree;
 mod url;
 mod error;
+mod upstream;
 mod github_app;
 mod secret;
-mod service;
 mod ssh;
 mod process;
 mod session;
@@ -33,4 +35,5 @@ pub use repository::{Found, Repository, Settings};
 pub use secret::SecretFolder;
 pub use signing::{Signer, SigningError};
 pub use ssh::{SshSettings, run_as_ssh_if_asked};
+pub use upstream::{Upstream, UpstreamError};
 pub use url::{RemoteUrl, UrlError};

@@ -12,6 +12,8 @@ mod moves;
 mod health;
 mod server;
 mod router;
+mod local;
 
+pub use local::{Local, Reply};
 pub use router::serve;
 pub use state::AppState;

@@ -21,7 +21,7 @@ use super::{guard, health, moves, request_id, server, services};
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-fn router(state: AppState) -> Router {
+pub(super) fn router(state: AppState) -> Router {
     Router::new()
         .route("/api/services", get(services::list))
         .route("/api/failover/{service}/status", get(services::status))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::configmap::{Embedded, is_manifest};
 use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
@@ -13,7 +14,7 @@ use crate::yaml::{self, Node, Place};
 /// Largest config that is read, in bytes; a ConfigMap holds no more.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
-/// Reads and checks the text of `services.yaml`.
+/// Reads and checks the text of `services.yaml`, or that of a manifest with a ConfigMap that holds it.
 ///
 /// YAML aliases and `<<` are followed. A `defaults:` mapping may give `node_label_key`, `path`, `cooldown` and
 /// `max_data_age` for all services; it may not give `settings`, because all services would then set the very
@@ -24,6 +25,17 @@ pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 /// Everything that is wrong, with its place; also a config without any service, so that an emptied file never
 /// replaces a good one.
 pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    parse_text(text, Manifest::May)
+}
+
+/// Whether the text may be a manifest around the config.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manifest {
+    May,
+    MayNot,
+}
+
+fn parse_text(text: &str, manifest: Manifest) -> Result<Config, ConfigErrors> {
     let alone = |place, message: String, hint: &str| {
         Err(ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }]))
     };
@@ -39,6 +51,10 @@ pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
             return alone(error.place, message, "correct the text here or just before");
         }
     };
+    if manifest == Manifest::May && documents.iter().any(is_manifest) {
+        let embedded = Embedded::find(text, &documents)?;
+        return parse_text(embedded.text, Manifest::MayNot).map_err(|errors| embedded.placed(&errors));
+    }
     match documents.as_slice() {
         [] => alone(start, "the config is empty".to_owned(), EMPTY_HINT),
         [document] => read(document),
@@ -82,7 +98,7 @@ fn root<'a>(
         reader.error(
             document.place,
             "this is a Kubernetes manifest, not the text of services.yaml",
-            "of a ConfigMap give only what stands under its data, or mount it and give the mounted file",
+            "put the config itself here: 'services:' and what belongs to it",
         );
         return None;
     }
