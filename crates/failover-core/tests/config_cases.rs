@@ -56,7 +56,8 @@ fn config_map(text: &str) -> String {
 #[test]
 fn a_config_in_a_config_map_is_read_and_its_mistakes_are_placed_in_the_manifest() {
     assert_eq!(parse(&config_map(GOOD)), parse(GOOD));
-    let after_another = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: a}}\n---\n{}", config_map(GOOD));
+    let after_another =
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: a}}\n---\n{}", config_map(GOOD));
     assert_eq!(parse(&after_another), parse(GOOD));
     let quoted = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  services.yaml: {GOOD:?}\n");
     assert_eq!(parse(&quoted), parse(GOOD));

@@ -57,7 +57,8 @@ impl WorkTree {
         command.args(["-c", "receive.denyCurrentBranch=updateInstead", "-c"]);
         command.arg(format!("core.hooksPath={}", self.hooks.display()));
         command.arg(service.program().trim_start_matches("git-")).arg(&self.folder);
-        let own = ["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
+        let own =
+            ["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
         let own = own.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.env_clear().envs(environment()).env_remove("GIT_CONFIG_NOSYSTEM").envs(own);
         command
