@@ -91,7 +91,9 @@ impl Direct {
 
     /// The answer to a dry run.
     pub(super) async fn show(&self, asked: &Asked, accept: &'static str) -> Result<Reply, Stop> {
-        Ok(self.local.show(&self.intent(asked).await?, accept).await)
+        // As on a server, a dry run is nobody's.
+        let intent = Intent { requested_by: None, ..self.intent(asked).await? };
+        Ok(self.local.show(&intent, accept).await)
     }
 
     /// The answer to a move.

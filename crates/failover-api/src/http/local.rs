@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use failover_core::intent::Intent;
 use tower_service::Service as _;
 
-use super::moves;
 use super::problem::Answer;
 use super::router::router;
 use super::state::AppState;
+use super::{moves, request_id};
 use crate::pipeline::{MoveError, Pipeline};
 
 /// The interface of one pipeline, for its own process.
@@ -59,14 +59,21 @@ impl Local {
 
     /// The answer to a move. It goes on when nobody waits any more.
     pub async fn carry_out(&self, intent: Intent) -> Reply {
-        Reply::of(moves::moved(&self.state, intent).await.unwrap_or_else(IntoResponse::into_response)).await
+        let answer = async {
+            let moved = moves::moved(&self.state, intent).await;
+            moved.unwrap_or_else(IntoResponse::into_response)
+        };
+        Reply::of(request_id::with_new(answer).await).await
     }
 
     /// The answer to a dry run, in the form of this media type.
     pub async fn show(&self, intent: &Intent, accept: &'static str) -> Reply {
         let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
-        let shown = moves::show_plan(&self.state, intent, &headers).await;
-        Reply::of(shown.unwrap_or_else(IntoResponse::into_response)).await
+        let answer = async {
+            let shown = moves::show_plan(&self.state, intent, &headers).await;
+            shown.unwrap_or_else(IntoResponse::into_response)
+        };
+        Reply::of(request_id::with_new(answer).await).await
     }
 }
 
@@ -79,6 +86,7 @@ impl Reply {
 
     /// The answer that says why a move, or a look, ended without success.
     pub async fn no(error: MoveError) -> Self {
-        Self::of(Answer::from(error).into_response()).await
+        let answer = async { Answer::from(error).into_response() };
+        Self::of(request_id::with_new(answer).await).await
     }
 }
