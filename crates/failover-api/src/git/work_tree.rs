@@ -11,9 +11,11 @@ use tokio::process::Command;
 
 use super::service::{Service, environment};
 
-/// Git runs it in the work tree with the new commit as its argument, before the branch moves.
+/// Git runs it with the new commit as its argument, before the branch moves. What it says goes to standard error.
 const HOOK: &str = r#"#!/bin/sh
 set -u
+# Git runs this in its own folder, and names of files count from where one is.
+cd "$GIT_WORK_TREE" || exit 1
 folder=$(git rev-parse --git-dir) || exit 1
 for underway in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG rebase-merge rebase-apply; do
     if [ -e "$folder/$underway" ]; then
@@ -23,7 +25,7 @@ for underway in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG rebase-merge 
 done
 git symbolic-ref -q HEAD >/dev/null || { echo "no branch is checked out" >&2; exit 1; }
 git update-index -q --ignore-submodules --refresh >/dev/null
-touched() { git diff-tree -r -z --no-renames --name-only HEAD "$1"; }
+touched() { git diff-tree -r -z --no-renames --name-only HEAD "$1" --; }
 changed=$(touched "$1" | xargs -0 git --literal-pathspecs diff-index --name-only HEAD --) || exit 1
 if [ -n "$changed" ]; then
     echo "changed and not committed: $changed" >&2

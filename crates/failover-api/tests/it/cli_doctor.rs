@@ -124,7 +124,7 @@ fn a_clock_that_is_behind_and_a_clone_with_changes_are_warned_of() {
     let cli = Cli::new(folder.path()).with("FAILOVER_API_CONFIG", &config).with("FAILOVER_API_REPO", ".");
     cli.run(["promote", "sonarr", "-y"]).ended(0);
     let mut later = git(folder.path());
-    later.env("GIT_COMMITTER_DATE", "2199-01-01T00:00:00Z");
+    later.env("GIT_COMMITTER_DATE", "2099-01-01T00:00:00Z");
     run(later.args(["commit", "-q", "--amend", "--no-edit"]));
     std::fs::write(folder.path().join(manifest_path("sonarr")), "mine\n").unwrap();
     let (code, lines, text) = examine(&cli, &[]);
