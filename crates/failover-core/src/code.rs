@@ -55,7 +55,10 @@ impl Exit {
         (Self::No, "the answer is no: not where `--expect` says, a check of `doctor` failed, not confirmed"),
         (Self::Problem, "a problem: the command line, the config or a file is wrong; nothing was committed"),
         (Self::Refusal, "a refusal: a check decided against it; nothing was committed"),
-        (Self::Failure, "a failure: the world said no; nothing was committed"),
+        (
+            Self::Failure,
+            "a failure: the world said no; nothing was committed, or with `--push` it is in the clone alone",
+        ),
         (Self::Unknown, "it is not known whether something was committed: `outcome-unknown` or `internal`"),
         (Self::Interrupted, "interrupted by Ctrl-C"),
     ];
@@ -271,6 +274,18 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_known_ends_as_if_nothing_was_committed() {
+        let unknown: Vec<Code> =
+            Code::ALL.iter().copied().filter(|code| code.exit() == Exit::Unknown).collect();
+        assert_eq!(unknown, [Code::OutcomeUnknown, Code::Internal]);
+        for code in Code::ALL.iter().filter(|code| !unknown.contains(code)) {
+            assert_eq!(code.exit(), code.class().exit_code(), "{code}");
+            assert_eq!(Code::from_name(code.as_str()), Some(*code));
+        }
+        assert_eq!(Code::from_name("nothing"), None);
+    }
 
     #[test]
     fn codes_are_distinct_and_their_status_fits_their_class() {

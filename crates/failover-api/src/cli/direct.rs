@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::ending::Stop;
+use super::output::note;
 use super::person;
 use super::progress::waiting;
 use super::repository::RepositoryFlags;
@@ -57,6 +58,11 @@ impl Direct {
             RemoteUrl::Local(_) | RemoteUrl::Ssh { .. } | RemoteUrl::Http { .. } => None,
         };
         let address = url.to_string();
+        if address.starts_with("http://") {
+            note(
+                "warning: http:// sends credentials and commits in the clear; use https:// unless the network is trusted",
+            );
+        }
         let repository = Repository::new(flags.git(url).map_err(Stop::problem)?).map_err(|error| {
             Stop::failure(format!("the cache folder cannot be used: {error}"), "see --cache-dir")
         })?;

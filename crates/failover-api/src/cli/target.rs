@@ -17,12 +17,13 @@ use super::repository::RepositoryFlags;
 use crate::http::Reply;
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Where to look")]
 pub(super) struct TargetFlags {
     /// Ask this server instead of working on the repository: http://host:port.
-    #[arg(long, env = "FAILOVER_API_SERVER", value_name = "URL", help_heading = "Through a server")]
+    #[arg(long, env = "FAILOVER_API_SERVER", value_name = "URL")]
     server: Option<String>,
     /// A file with the token for the server; without it, the token is in FAILOVER_API_TOKEN.
-    #[arg(long, value_name = "FILE", help_heading = "Through a server")]
+    #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
     /// The config is this file of the repository, as the branch has it.
     #[arg(long, env = "FAILOVER_API_CONFIG_IN_REPO", value_name = "PATH")]

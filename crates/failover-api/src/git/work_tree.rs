@@ -69,7 +69,8 @@ impl WorkTree {
 
 /// The folder of the clone that `path` is or lies in; `None` where it is, or lies in, a bare repository or nothing.
 pub(super) fn clone_at(path: &Path) -> Option<PathBuf> {
-    let folder = path.ancestors().find(|folder| is_bare(folder) || folder.join(".git").exists())?;
+    let inside = path.ends_with(".git").then(|| path.parent()).flatten().unwrap_or(path);
+    let folder = inside.ancestors().find(|folder| is_bare(folder) || folder.join(".git").exists())?;
     (!is_bare(folder)).then(|| folder.to_owned())
 }
 

@@ -171,6 +171,13 @@ fn a_clone_is_found_from_its_folders_its_work_trees_and_shallow() {
     clone.run_in(&clone.folder.path().join("clusters/homelab"), &["promote", "sonarr", "-y"]).ended(0);
     assert_eq!(clone.text("sonarr"), moved("sonarr"));
 
+    let git_folder = ["promote", "radarr", "-y", "--config"].map(str::to_owned);
+    let config = clone.scene.config().to_str().unwrap().to_owned();
+    let git_folder = git_folder.into_iter().chain([config, "--repo".to_owned(), ".git".to_owned()]);
+    Cli::new(clone.folder.path()).run(git_folder).ended(0);
+    assert_eq!(clone.text("radarr"), moved("radarr"));
+    clone.run(&["demote", "radarr", "-y"]).ended(0);
+
     let second = TempDir::new().unwrap();
     let tree = second.path().join("tree");
     clone.git(&["worktree", "add", "-q", "-b", "beside", tree.to_str().unwrap()]);

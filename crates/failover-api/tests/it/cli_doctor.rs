@@ -82,6 +82,29 @@ fn each_step_to_a_host_behind_ssh_has_a_line() {
 }
 
 #[test]
+fn no_configuration_of_a_person_lets_an_unknown_host_in() {
+    let scene = Scene::new(&["sonarr"]);
+    let sshd = SshServer::start_new();
+    let home = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    let hosts = home.path().join("hosts");
+    let own = format!(
+        "Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile {}\n  IdentityFile {}\n",
+        hosts.display(),
+        sshd.key().display()
+    );
+    std::fs::write(home.path().join(".ssh/config"), own).unwrap();
+    let url = sshd.url(scene.repository.path());
+    let cli =
+        Cli::new(scene.config().parent().unwrap()).with("HOME", home.path()).with("FAILOVER_API_REPO", url);
+    let _ = cli.run(["promote", "sonarr", "--yes"]).ended(4).told("host-key-unknown");
+    assert!(!hosts.exists(), "a host key was learned");
+    std::fs::copy(sshd.known_hosts(), &hosts).unwrap();
+    cli.run(["promote", "sonarr", "--yes"]).ended(0);
+    assert_eq!(scene.repository.commit_count(), 2);
+}
+
+#[test]
 fn the_config_and_every_service_have_a_line() {
     let odd = manifest("radarr").replace("'pvc-radarr'", "pvc-other");
     let template = manifest("lidarr").replace("{role: primary}", "{role: '${ROLE}'}");

@@ -181,6 +181,27 @@ fn a_watch_of_a_repository_gives_scripts_a_line_of_json() {
 }
 
 #[test]
+fn what_takes_longer_than_a_moment_says_what_it_waits_for() {
+    let scene = Scene::new(&["sonarr"]);
+    let gate = Gate::install(&scene);
+    let cli = Cli::new(scene.config().parent().unwrap());
+    let repo = scene.repository.path().to_str().unwrap();
+    let mut command = cli.command(["promote", "sonarr", "--yes", "-o", "json", "--repo", repo]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(
+        said.next().unwrap(),
+        format!("moving in {} …", scene.repository.path().canonicalize().unwrap().display())
+    );
+    gate.open();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["changed"].as_bool().unwrap()
+    );
+}
+
+#[test]
 fn an_interrupted_move_finds_out_what_became_of_it() {
     let scene = Scene::new(&["sonarr"]);
     let gate = Gate::install(&scene);

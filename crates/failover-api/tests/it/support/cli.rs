@@ -144,16 +144,11 @@ pub(crate) fn said(command: &mut Command) -> Said {
 pub(crate) fn normal(text: &str) -> String {
     let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
     let mut text = text.replace(&format!("alice@{host} "), "alice@laptop ");
-    let runs: [(fn(char) -> bool, usize, &str); 5] = [
-        (is_id, 36, "OPERATION"),
-        (is_hex, 64, "COMMIT"),
-        (is_hex, 40, "COMMIT"),
-        (is_hex, 12, "COMMIT"),
-        (is_time, 20, "2026-01-15 14:32:15Z"),
-    ];
-    for (is_part, length, name) in runs {
-        text = replaced(&text, is_part, length, name);
+    text = replaced(&text, is_id, 36, "OPERATION");
+    for length in [64, 40, 12] {
+        text = replaced(&text, is_hex, length, "COMMIT");
     }
+    text = replaced(&text, is_time, 20, "2026-01-15 14:32:15Z");
     let lines = text.lines().map(|line| match line.split_once("view_age_seconds") {
         Some((before, after)) => {
             let colon = after.trim_start_matches(['"', ':', ' ']);
