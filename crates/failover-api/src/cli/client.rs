@@ -7,7 +7,8 @@ use failover_core::code::Exit;
 use ureq::Agent;
 use ureq::http::{Request, header};
 
-use super::ending::Stop;
+use super::answers::MoveAnswer;
+use super::ending::{Stop, is_problem};
 use super::output::note;
 use crate::http::Reply;
 
@@ -99,14 +100,19 @@ impl Client {
         self.ask("GET", target, &[("accept", accept)], None).await
     }
 
-    /// The answer to a `POST`.
+    /// The answer to a move that is posted.
     pub(super) async fn post(
         &self,
         target: &str,
         headers: &[(&str, &str)],
         body: String,
     ) -> Result<Reply, Stop> {
-        Ok(self.ask("POST", target, headers, Some(body)).await?.0)
+        let (reply, _) = self.ask("POST", target, headers, Some(body)).await?;
+        if is_an_answer(&reply) {
+            return Ok(reply);
+        }
+        // Something between here and there spoke, or something else lives there.
+        Err(unknown(&format!("{} did not answer the move but with status {}", self.base, reply.status)))
     }
 
     async fn ask(
@@ -143,32 +149,57 @@ impl Client {
                 "give the address that it sends them to as --server; redirects are not followed",
             )),
             Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(error)) => Err(unanswered(&base, &error, moves)),
+            Ok(Err(error)) => Err(unanswered(&base, &error, moves && !was_never_sent(&error))),
             Err(error) => Err(unanswered(&base, &error, moves)),
         }
     }
 }
 
-/// A move that was sent and not answered may have happened.
-fn unanswered(base: &str, error: &dyn std::fmt::Display, moves: bool) -> Stop {
-    let text = error.to_string();
-    let never_sent = ["Connection refused", "failed to lookup", "dns", "timeout: connect", "host not found"];
-    if moves && !never_sent.iter().any(|said| text.contains(said)) {
-        return Stop::Said {
-            exit: Exit::Unknown,
-            message: format!(
-                "the server {base} did not answer the move, which it may have carried out: {text}"
-            ),
-            hint: Some(
-                "look at the history before you ask again, or ask again with the same --idempotency-key"
-                    .to_owned(),
-            ),
-        };
+/// Whether a server of ours says what became of a move. Below 500 nobody who refuses has passed the request on.
+fn is_an_answer(reply: &Reply) -> bool {
+    match reply.status {
+        200..300 => serde_json::from_str::<MoveAnswer>(&reply.text).is_ok(),
+        300..500 => true,
+        _ => is_problem(reply),
+    }
+}
+
+/// Whether a request that failed like this cannot have reached the server.
+#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may have happened after it was sent")]
+fn was_never_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::BadUri(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => true,
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
+fn unanswered(base: &str, why: &dyn std::fmt::Display, moves: bool) -> Stop {
+    if moves {
+        return unknown(&format!("the server {base} did not answer the move: {why}"));
     }
     Stop::failure(
-        format!("the server {base} does not answer: {text}"),
+        format!("the server {base} does not answer: {why}"),
         "check the address, or work on the repository itself with --repo",
     )
+}
+
+/// A move that was sent may have been carried out, whatever came back that is no answer to it.
+fn unknown(what: &str) -> Stop {
+    Stop::Said {
+        exit: Exit::Unknown,
+        message: format!("{what}; it may have been carried out"),
+        hint: Some(
+            "look at the history before you ask again, or ask again with the same --idempotency-key"
+                .to_owned(),
+        ),
+    }
 }
 
 fn is_this_machine(authority: &str) -> bool {

@@ -266,6 +266,9 @@ impl Examination {
     /// What of the clone's own files is not committed.
     fn clone_state(&mut self, folder: &PathBuf) {
         let mut git = std::process::Command::new("git");
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            git.env_remove(variable);
+        }
         git.arg("-C").arg(folder).args(["status", "--porcelain", "--untracked-files=no"]);
         match git.output() {
             Ok(output) if output.status.success() => {

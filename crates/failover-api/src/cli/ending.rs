@@ -130,9 +130,16 @@ impl Document {
             Some(code) => code.exit(),
             None if matches!(status, 409 | 412 | 423) => Exit::Refusal,
             None if (400..500).contains(&status) => Exit::Problem,
+            // A newer server may have more ways not to know.
+            None if matches!(status, 500 | 504) => Exit::Unknown,
             None => Exit::Failure,
         }
     }
+}
+
+/// Whether an answer is a problem document.
+pub(super) fn is_problem(reply: &Reply) -> bool {
+    serde_json::from_str::<Document>(&reply.text).is_ok()
 }
 
 /// A hint of the HTTP interface in the words of the command line.

@@ -62,7 +62,7 @@ impl Stage {
             Self::Certificate => "the host's certificate is to be trusted".to_owned(),
             Self::Login => "the host lets us in".to_owned(),
             Self::Repository => format!("{address} can be read"),
-            Self::Branch => format!("it is at {tip}"),
+            Self::Branch => format!("it is there, at {tip}"),
             Self::Write => {
                 "the host waits for a push; what its hooks and rules say is seen only then".to_owned()
             }
@@ -78,9 +78,9 @@ impl Stage {
             Code::HostKeyUnknown | Code::HostKeyChanged => Self::HostKey,
             Code::CertificateUnknown => Self::Certificate,
             Code::SshKeyRejected | Code::SshKeyUnusable | Code::CredentialsRejected => Self::Login,
-            Code::RepositoryNotFound => Self::Repository,
+            // Who may not push is told so by the branch that was read; here reading was refused, too.
+            Code::RepositoryNotFound | Code::RemoteRefused => Self::Repository,
             Code::BranchNotFound => Self::Branch,
-            Code::RemoteRefused => Self::Write,
             _ => return None,
         })
     }

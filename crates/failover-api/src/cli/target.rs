@@ -56,6 +56,33 @@ fn choose(matches: &ArgMatches, first: &str, second: &str) -> Choice {
     }
 }
 
+/// What a server has of its own, and would be passed over in silence.
+fn refuse_for_servers(matches: &ArgMatches) -> Result<(), Stop> {
+    const OF_REPOSITORIES: [&str; 11] = [
+        "config",
+        "config_in_repo",
+        "branch",
+        "root",
+        "ssh_key",
+        "known_hosts",
+        "git_secret_dir",
+        "ssh_config",
+        "signing_key",
+        "cache_dir",
+        "author",
+    ];
+    let typed = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    match OF_REPOSITORIES.iter().find(typed) {
+        None => Ok(()),
+        Some(name) => {
+            let flag = name.replace('_', "-");
+            Err(Stop::problem(format!(
+                "--{flag} is for --repo; a server has its own, so leave it out with --server"
+            )))
+        }
+    }
+}
+
 /// Where a command looks.
 pub(super) enum Target {
     /// A server.
@@ -69,6 +96,7 @@ impl TargetFlags {
     pub(super) async fn open(self, matches: &ArgMatches) -> Result<Target, Stop> {
         match choose(matches, "server", "repo") {
             Choice::First => {
+                refuse_for_servers(matches)?;
                 let url = self.server.as_deref().unwrap_or_default();
                 Ok(Target::Server(Client::new(url, self.token.as_deref())?))
             }
@@ -111,7 +139,10 @@ impl TargetFlags {
     /// The server, where one is asked.
     pub(super) fn client(&self, matches: &ArgMatches) -> Result<Option<Client>, Stop> {
         match (choose(matches, "server", "repo"), &self.server) {
-            (Choice::First, Some(url)) => Ok(Some(Client::new(url, self.token.as_deref())?)),
+            (Choice::First, Some(url)) => {
+                refuse_for_servers(matches)?;
+                Ok(Some(Client::new(url, self.token.as_deref())?))
+            }
             _ => Ok(None),
         }
     }

@@ -43,7 +43,7 @@ impl Upstream {
         let setting = |name: &str| {
             let output = git(folder, &["config", "--get", &format!("branch.{branch}.{name}")])?;
             let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            if output.status.success() && !value.is_empty() && !value.starts_with('-') {
+            if output.status.success() && !value.is_empty() && value != "." && !value.starts_with('-') {
                 Ok(value)
             } else {
                 Err(UpstreamError::None(branch.clone()))

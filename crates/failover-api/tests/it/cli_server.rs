@@ -72,6 +72,10 @@ fn the_token_is_shown_to_the_server_and_to_nobody_else() {
     }
     let said = wrong(&["--server", "http://me:hunter2@host"]).told("must not hold");
     assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+    // What a server would pass over in silence is refused.
+    let _ = wrong(&["--server", "http://x", "--branch", "main"]).told("--branch is for --repo");
+    let _ =
+        wrong(&["--server", "http://x", "--config-in-repo", "x.yaml"]).told("--config-in-repo is for --repo");
     // The environment's server gives way to a repository that is named.
     let _ = cli()
         .with("FAILOVER_API_SERVER", "http://127.0.0.1:1")
@@ -135,7 +139,27 @@ fn a_server_that_does_not_answer_is_not_taken_for_one_that_did_nothing() {
     let _ = cli.run(["promote", "x", "--yes", "--server", &url]).ended(4).told("does not answer");
     // It has the request, and dies: nobody knows.
     let (url, asked) = once("");
-    let _ = cli.run(["promote", "x", "--yes", "--server", &url]).ended(5).told("may have carried out");
+    let _ = cli.run(["promote", "x", "--yes", "--server", &url]).ended(5).told("may have been carried out");
+    asked.join().unwrap();
+    // Something between here and there gives up: it may have passed the move on.
+    for answer in [
+        "HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 3\r\nconnection: close\r\n\r\nnow",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nbreaks of",
+        "HTTP/1.1 200 OK\r\ncontent-length: 900\r\nconnection: close\r\n\r\n{\"changed\": true",
+    ] {
+        let (url, asked) = once(answer);
+        let _ =
+            cli.run(["promote", "x", "--yes", "--server", &url]).ended(5).told("may have been carried out");
+        asked.join().unwrap();
+    }
+    // A server that says so itself.
+    let document = r#"{"code": "outcome-unknown", "detail": "the line broke", "hint": "ask again", "operation_id": "o-1"}"#;
+    let answer = format!(
+        "HTTP/1.1 504 x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{document}",
+        document.len()
+    );
+    let (url, asked) = once(Box::leak(answer.into_boxed_str()));
+    let _ = cli.run(["promote", "x", "--yes", "--server", &url]).ended(5).told("the operation is o-1");
     asked.join().unwrap();
     // Something else lives there.
     let (url, asked) = once("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
