@@ -20,11 +20,60 @@ pub enum Class {
 impl Class {
     /// The exit code of a command that ends with this class.
     #[must_use]
-    pub fn exit_code(self) -> u8 {
+    pub fn exit_code(self) -> Exit {
         match self {
+            Self::Problem => Exit::Problem,
+            Self::Refusal => Exit::Refusal,
+            Self::Failure => Exit::Failure,
+        }
+    }
+}
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to, or nothing was to be done.
+    Done,
+    /// It was asked a question, and the answer is no.
+    No,
+    /// The command line, the config or a file is wrong. Nothing was committed.
+    Problem,
+    /// A check decided against it. Nothing was committed.
+    Refusal,
+    /// The world said no. Nothing was committed.
+    Failure,
+    /// Whether something was committed is not known.
+    Unknown,
+    /// It was interrupted.
+    Interrupted,
+}
+
+impl Exit {
+    /// Every way to end, with what it means: one table, which the documents repeat.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Done, "done, or there was nothing to do"),
+        (Self::No, "the answer is no: not where `--expect` says, a check of `doctor` failed, not confirmed"),
+        (Self::Problem, "a problem: the command line, the config or a file is wrong; nothing was committed"),
+        (Self::Refusal, "a refusal: a check decided against it; nothing was committed"),
+        (
+            Self::Failure,
+            "a failure: the world said no; nothing was committed, or with `--push` it is in the clone alone",
+        ),
+        (Self::Unknown, "it is not known whether something was committed: `outcome-unknown` or `internal`"),
+        (Self::Interrupted, "interrupted by Ctrl-C"),
+    ];
+
+    /// The number that a shell sees.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
             Self::Problem => 2,
             Self::Refusal => 3,
             Self::Failure => 4,
+            Self::Unknown => 5,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -107,6 +156,7 @@ codes! {
     // Checks.
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
+    WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
 
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves are still under way.";
@@ -150,6 +200,21 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// The exit code of a command that ends with this code.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        if matches!(self, Self::OutcomeUnknown | Self::Internal) {
+            return Exit::Unknown;
+        }
+        self.class().exit_code()
+    }
+
     /// Whether the same request may succeed a little later without anybody repairing anything.
     #[must_use]
     pub fn is_transient(self) -> bool {
@@ -246,6 +311,18 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_known_ends_as_if_nothing_was_committed() {
+        let unknown: Vec<Code> =
+            Code::ALL.iter().copied().filter(|code| code.exit() == Exit::Unknown).collect();
+        assert_eq!(unknown, [Code::OutcomeUnknown, Code::Internal]);
+        for code in Code::ALL.iter().filter(|code| !unknown.contains(code)) {
+            assert_eq!(code.exit(), code.class().exit_code(), "{code}");
+            assert_eq!(Code::from_name(code.as_str()), Some(*code));
+        }
+        assert_eq!(Code::from_name("nothing"), None);
+    }
 
     #[test]
     fn codes_are_distinct_and_their_status_fits_their_class() {

@@ -22,8 +22,10 @@ mod examples;
 mod openapi;
 mod routes;
 mod router;
+mod local;
 
 pub(crate) use health::report;
+pub use local::{Local, Reply};
 pub use pages::Pages;
 pub(crate) use problem::Answer;
 pub(crate) use request_id::Said;

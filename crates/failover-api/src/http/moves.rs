@@ -92,6 +92,11 @@ pub(super) async fn carry_out(
     if dry_run {
         return show_plan(&state, &intent, &request.headers).await;
     }
+    moved(&state, intent).await
+}
+
+/// Carries out a move that was asked for by whomever.
+pub(super) async fn moved(state: &AppState, intent: Intent) -> Result<Response, Answer> {
     let moved = state.pipeline.carry_out(intent, request_id::current()).await?;
     let mut answer = answer::moved(&moved);
     answer::add_config_problem(&mut answer, &state.pipeline.config());
@@ -138,7 +143,12 @@ fn intent(
     Ok(Intent { services, to, reason, requested_by, expect, force, operation, idempotency_key })
 }
 
-async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Result<Response, Answer> {
+/// Shows what a move would do.
+pub(super) async fn show_plan(
+    state: &AppState,
+    intent: &Intent,
+    headers: &HeaderMap,
+) -> Result<Response, Answer> {
     let form = Form::accepted(headers)?;
     let (plan, view) = state.pipeline.dry_run(intent).await?;
     Ok(match form {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::configmap::{Embedded, is_manifest};
 use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
@@ -14,7 +15,7 @@ use crate::yaml::{self, Node, Place};
 /// Largest config that is read, in bytes; a ConfigMap holds no more.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
-/// Reads and checks the text of `services.yaml`.
+/// Reads and checks the text of `services.yaml`, or that of a manifest with a ConfigMap that holds it.
 ///
 /// YAML aliases and `<<` are followed. A `defaults:` mapping may give `node_label_key`, `path`, `cooldown` and
 /// `max_data_age` for all services; it may not give `settings`, because all services would then set the very
@@ -25,37 +26,50 @@ pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 /// Everything that is wrong, with its place; also a config without any service, so that an emptied file never
 /// replaces a good one.
 pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
-    read(&only_document(text, "the config", EMPTY_HINT)?)
+    let documents = documents(text, THE_CONFIG)?;
+    if documents.iter().any(is_manifest) {
+        let embedded = Embedded::find(text, &documents)?;
+        let config =
+            only_document(embedded.text, THE_CONFIG, EMPTY_HINT).and_then(|document| read(&document));
+        return config.map_err(|errors| embedded.placed(&errors));
+    }
+    read(&only(documents, THE_CONFIG, EMPTY_HINT)?)
 }
 
 /// The one document of a text, which `what` is.
 pub(super) fn only_document(text: &str, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
-    let alone = |place, message: String, hint: &str| {
-        Err(ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }]))
-    };
-    let start = Place { line: 1, column: 1 };
+    only(documents(text, what)?, what, empty_hint)
+}
+
+fn documents(text: &str, what: &str) -> Result<Vec<Node>, ConfigErrors> {
     if text.len() > MAX_CONFIG_BYTES {
         let message = format!("{what} has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
-        return alone(start, message, "split it between several instances");
+        return Err(alone(START, message, "split it between several instances"));
     }
-    let mut documents = match yaml::parse(text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let message = format!("this is not YAML: {}", error.message);
-            return alone(error.place, message, "correct the text here or just before");
-        }
-    };
+    yaml::parse(text).map_err(|error| {
+        let message = format!("this is not YAML: {}", error.message);
+        alone(error.place, message, "correct the text here or just before")
+    })
+}
+
+fn only(mut documents: Vec<Node>, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
     if let [_, second, ..] = documents.as_slice() {
         let message = format!("{what} has more than one YAML document");
-        return alone(second.place, message, "keep the first one and remove the '---' lines after it");
+        return Err(alone(second.place, message, "keep the first one and remove the '---' lines after it"));
     }
     match documents.pop() {
         Some(document) if !document.is_null() => Ok(document),
-        Some(document) => alone(document.place, format!("{what} is empty"), empty_hint),
-        None => alone(start, format!("{what} is empty"), empty_hint),
+        Some(document) => Err(alone(document.place, format!("{what} is empty"), empty_hint)),
+        None => Err(alone(START, format!("{what} is empty"), empty_hint)),
     }
 }
 
+fn alone(place: Place, message: String, hint: &str) -> ConfigErrors {
+    ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }])
+}
+
+const START: Place = Place { line: 1, column: 1 };
+const THE_CONFIG: &str = "the config";
 const EMPTY_HINT: &str =
     "list at least one service under 'services:'; an empty config never replaces a good one";
 
@@ -84,7 +98,7 @@ fn root<'a>(
         reader.error(
             document.place,
             "this is a Kubernetes manifest, not the text of services.yaml",
-            "of a ConfigMap give only what stands under its data, or mount it and give the mounted file",
+            "put the config itself here: 'services:' and what belongs to it",
         );
         return None;
     }
