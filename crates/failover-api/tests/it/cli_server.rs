@@ -64,14 +64,19 @@ fn the_token_is_shown_to_the_server_and_to_nobody_else() {
     let _ = cli().run(["services", "--server", &url]).ended(4).told("redirects are not followed");
     asked.join().unwrap();
     let wrong = |typed: &[&str]| cli().run([&["services"][..], typed].concat()).ended(2);
-    let _ = wrong(&["--server", "http://x", "--token", "nowhere"]).told("nowhere");
+    // Who takes the flag for the place of the token itself must not find it on the screen.
+    let said =
+        wrong(&["--server", "http://x", "--token", "fo_hunter2"]).told("the file of --token cannot be read");
+    assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
     let _ = wrong(&["--server", "http://x", "--token", "empty"]).told("holds no token");
     let _ = wrong(&["--server", "http://x", "--token", "two"]).told("holds no token");
     for url in ["x", "ftp://x", "http://", "http:///x", "http://x?y", "http://a b", ""] {
         let _ = wrong(&["--server", url]).told("--server");
     }
-    let said = wrong(&["--server", "http://me:hunter2@host"]).told("must not hold");
-    assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+    for url in ["http://me:hunter2@host", "https//me:hunter2@host"] {
+        let said = wrong(&["--server", url]).told("--server: ");
+        assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+    }
     // What a server would pass over in silence is refused.
     let _ = wrong(&["--server", "http://x", "--branch", "main"]).told("--branch is for --repo");
     let _ =
