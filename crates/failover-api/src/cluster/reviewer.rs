@@ -29,7 +29,7 @@ const MOST: usize = 1024;
 /// A token and what its bearer wants, as they are remembered: nobody can make a token of it.
 type Question = ([u8; 32], Access);
 
-/// Asks the Kubernetes API: a TokenReview, and a SubjectAccessReview of `get` or `post` on [`PATH`].
+/// Asks the Kubernetes API: a TokenReview, and a SubjectAccessReview of `get` or `post` on `PATH`.
 #[derive(Default)]
 pub struct Reviewer {
     client: Mutex<Option<Client>>,
