@@ -74,7 +74,8 @@ mod webhooks;
 #[test]
 fn every_file_is_a_module() {
     fn check(folder: &Path, parent: &Path) {
-        let declarations = fs::read_to_string(parent).unwrap();
+        // A folder of texts has none, and then no program in it either.
+        let declarations = fs::read_to_string(parent).unwrap_or_default();
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
