@@ -27,11 +27,13 @@ pub enum Check {
     KustomizePatch,
     /// Files that cannot be read may hide another manifest of the same name.
     UnreadableFiles,
+    /// The service was chosen because it is on a node, and the role that it goes to is on the same one.
+    StaysOnNode,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnexpectedValue,
         Self::MixedState,
         Self::KeyAdded,
@@ -40,6 +42,7 @@ impl Check {
         Self::NotBuilt,
         Self::KustomizePatch,
         Self::UnreadableFiles,
+        Self::StaysOnNode,
     ];
 
     /// As answers and requests name it.
@@ -54,6 +57,7 @@ impl Check {
             Self::NotBuilt => "not-built",
             Self::KustomizePatch => "kustomize-patch",
             Self::UnreadableFiles => "unreadable-files",
+            Self::StaysOnNode => "stays-on-node",
         }
     }
 

@@ -9,6 +9,7 @@ mod guard;
 mod options;
 mod services;
 mod moves;
+mod batch;
 mod health;
 mod server;
 mod router;

@@ -1,18 +1,18 @@
 //! Moving a service, and showing what a move would do.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Actor, Role, ServiceName};
-use failover_core::plan::unknown_service;
+use failover_core::plan::{Plan, unknown_service};
 use failover_core::render;
+use serde_json::Value;
 
 use super::answer::{self, Readable};
 use super::options::Options;
@@ -20,6 +20,7 @@ use super::problem::{Answer, ServiceParameter};
 use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use crate::clock;
+use crate::view::View;
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -48,29 +49,38 @@ impl FromRequest<AppState> for ServiceRequest {
     }
 }
 
+/// Who asks.
+pub(super) fn actor(peer: SocketAddr) -> Option<Actor> {
+    Actor::new(format!("unauthenticated ({})", peer.ip().to_canonical())).ok()
+}
+
+/// The whole body, if it comes in time and is not too large.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, Answer> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await.map_err(|_| {
+        Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
+    })?;
+    body.map_err(|_| {
+        Answer::problem(
+            Code::BodyTooLarge,
+            format!("the body has more than {MAX_BODY} bytes or broke off"),
+            "send only the options of a move",
+        )
+    })
+}
+
 /// `POST …/promote` and `…/demote`
 pub(super) async fn carry_out(
     to: Role,
     state: AppState,
     request: ServiceRequest,
 ) -> Result<Response, Answer> {
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.body, MAX_BODY)).await.map_err(|_| {
-        Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
-    })?;
-    let body = body.map_err(|_| {
-        Answer::problem(
-            Code::BodyTooLarge,
-            format!("the body has more than {MAX_BODY} bytes or broke off"),
-            "send only the options of a move",
-        )
-    })?;
+    let body = read_body(request.body).await?;
     let options = Options::read(&request.query, &request.headers, &body)
         .map_err(|problems| Answer::problems(&problems))?;
     let dry_run = options.dry_run;
-    let actor = Actor::new(format!("unauthenticated ({})", request.peer.ip().to_canonical())).ok();
-    let intent = intent(&state, &request.service, to, options, actor)?;
+    let intent = intent(&state, &request.service, to, options, actor(request.peer))?;
     if dry_run {
-        return show_plan(&state, &intent, &request.headers).await;
+        return show_plan(&state, &intent, &request.headers, answer::dry_run).await;
     }
     let moved = state.pipeline.carry_out(intent).await?;
     let mut answer = answer::moved(&moved);
@@ -89,7 +99,7 @@ pub(super) async fn show(to: Role, state: AppState, request: ServiceRequest) -> 
         );
     }
     let intent = intent(&state, &request.service, to, options, None)?;
-    show_plan(&state, &intent, &request.headers).await
+    show_plan(&state, &intent, &request.headers, answer::dry_run).await
 }
 
 fn intent(
@@ -103,20 +113,36 @@ fn intent(
         let view = newest(state)?;
         return Err(unknown_service(&view.config, service).into());
     };
+    intent_for(service.into(), to, false, options, requested_by)
+}
+
+/// What the caller wants, once it is known which services and where to.
+pub(super) fn intent_for(
+    services: Selection,
+    to: Role,
+    partial: bool,
+    options: Options,
+    requested_by: Option<Actor>,
+) -> Result<Intent, Answer> {
     let operation = clock::new_operation().ok_or_else(|| {
         Answer::problem(Code::Internal, "no operation id could be made", "report the defect")
     })?;
     let Options { dry_run: _, reason, expect, force, idempotency_key } = options;
-    let services = BTreeSet::from([service]);
-    Ok(Intent { services, to, reason, requested_by, expect, force, operation, idempotency_key })
+    Ok(Intent { services, to, partial, reason, requested_by, expect, force, operation, idempotency_key })
 }
 
-async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Result<Response, Answer> {
+/// A plan in the form that the caller accepts; `json` writes that form.
+pub(super) async fn show_plan(
+    state: &AppState,
+    intent: &Intent,
+    headers: &HeaderMap,
+    json: impl FnOnce(&Plan, &View) -> Value,
+) -> Result<Response, Answer> {
     let form = Form::accepted(headers)?;
     let (plan, view) = state.pipeline.dry_run(intent).await?;
     Ok(match form {
         Form::Json => {
-            let mut answer = answer::dry_run(&plan, &view);
+            let mut answer = json(&plan, &view);
             answer::add_config_problem(&mut answer, &state.pipeline.config());
             Readable(answer).into_response()
         }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use failover_core::code::Code;
 use failover_core::name::Role;
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::moves::ServiceRequest;
 use super::problem::Answer;
 use super::state::{AppState, MAX_BODY};
-use super::{guard, health, moves, request_id, server, services};
+use super::{batch, guard, health, moves, request_id, server, services};
 
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
@@ -24,6 +24,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 fn router(state: AppState) -> Router {
     Router::new()
         .route("/api/services", get(services::list))
+        .route("/api/failover", post(batch::carry_out))
         .route("/api/failover/{service}/status", get(services::status))
         .route("/api/failover/{service}/promote", moving(Role::Backup))
         .route("/api/failover/{service}/demote", moving(Role::Primary))
@@ -62,7 +63,7 @@ async fn no_route(uri: Uri) -> Answer {
     Answer::problem(
         Code::RouteNotFound,
         format!("there is no route {}", uri.path()),
-        "the routes are /api/services, /api/failover/{service}/status|promote|demote, /api/history, /api/health, /livez and /readyz",
+        "the routes are /api/services, /api/failover, /api/failover/{service}/status|promote|demote, /api/history, /api/health, /livez and /readyz",
     )
 }
 

@@ -201,7 +201,11 @@ fn docs_routes_are_all_routes() {
         .collect();
     server.wait_until("/readyz", |reply| reply.status == 200, crate::support::process::PATIENCE);
     for (method, path) in &routes {
-        let reply = server.request(method, &path.replace("{service}", "sonarr"), "", &[]);
+        let (body, headers): (_, &[_]) = match *path {
+            "/api/failover" => (r#"{"all": true, "to": "backup"}"#, &[("content-type", "application/json")]),
+            _ => ("", &[]),
+        };
+        let reply = server.request(method, &path.replace("{service}", "sonarr"), body, headers);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }
     let documented: BTreeSet<&str> = routes.iter().map(|(_, path)| path.split('?').next().unwrap()).collect();

@@ -33,6 +33,7 @@ mod kit;
 mod kit_audit;
 mod kit_proxy;
 mod kit_hosts;
+mod batch;
 mod branches;
 mod cache;
 mod chaos;
