@@ -5,9 +5,9 @@ use std::fmt;
 use crate::code::{Code, Problem};
 use crate::config::{Service, Setting, Target};
 use crate::field::{FieldPath, Segment, Value};
-use crate::manifest::{self, Field, Scalar};
+use crate::manifest::{self, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
-use crate::tree::{Found, Tree, unreadable};
+use crate::tree::{Found, Tree, unreadable, variable};
 use crate::yaml::{Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
@@ -102,7 +102,7 @@ impl<'a> ServiceState<'a> {
         for setting in &service.settings {
             let result = tree.listing.find(&setting.target).and_then(|found| {
                 let documents = documents(tree, &found, &setting.target)?;
-                SettingState::read(setting, found, documents)
+                SettingState::read(setting, found, documents, tree)
             });
             match result {
                 Ok(setting) => state.settings.push(setting),
@@ -147,6 +147,33 @@ fn documents<'t>(tree: &'t Tree, found: &Found, target: &Target) -> Result<&'t [
     source.documents().map_err(|error| unreadable(&found.path, error.place, &error.message))
 }
 
+/// The problem of a field that a template fills in, with where its value comes from as far as the repository tells.
+fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree) -> Problem {
+    let Some(variable) = variable(template) else { return problem };
+    let covering = tree.listing.covering(&found.path);
+    let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
+    let hint = if let Some((flux, value)) = defined {
+        let (path, line) = (flux.path, flux.place.line);
+        format!(
+            "the value {value:?} comes from the Flux Kustomization in {path}:{line}; configure a setting with target {{kind: Kustomization, name: {}, namespace: {}}} and field spec.postBuild.substitute.{variable}",
+            flux.name, flux.namespace
+        )
+    } else {
+        let mut others: Vec<String> =
+            covering.iter().flat_map(|flux| flux.others().iter().cloned()).collect();
+        others.sort();
+        others.dedup();
+        if others.is_empty() {
+            return problem;
+        }
+        format!(
+            "{variable} is in none of the Kustomizations' substitute; it may come from {}: configure a setting there, or write the value here",
+            others.join(" or ")
+        )
+    };
+    Problem { hint, ..problem }
+}
+
 /// The keys of the mapping that `field` belongs into.
 fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
     let anchors = Anchors::of(document);
@@ -169,14 +196,20 @@ fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
 }
 
 impl<'a> SettingState<'a> {
-    fn read(setting: &'a Setting, found: Found, documents: &[Node]) -> Result<Self, Problem> {
+    fn read(setting: &'a Setting, found: Found, documents: &[Node], tree: &Tree) -> Result<Self, Problem> {
         let in_file = |problem: Problem, place| problem.in_file(&found.path, Some(place));
-        let field = manifest::read(documents, found.document, &setting.field)
-            .map_err(|error| in_file(error.problem(), error.place))?;
+        let refused = |error: FieldError| {
+            let problem = in_file(error.problem(), error.place);
+            if let FieldErrorKind::Templated(template) = &error.kind {
+                return told_where_from(problem, template, &found, tree);
+            }
+            problem
+        };
+        let field = manifest::read(documents, found.document, &setting.field).map_err(refused)?;
         let (current, place) = match field {
             // What a template fills in is not known here; that a value is shared or oddly written matters to edits only.
             Field::Present { editable: Err(error), .. } if error.code() == Code::FieldTemplated => {
-                return Err(in_file(error.problem(), error.place));
+                return Err(refused(error));
             }
             Field::Present { value: Scalar::Value(value), place, .. } => (Some(value), place),
             Field::Present { value: Scalar::Null, place, .. } | Field::Absent { place, .. } => (None, place),

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use failover_core::audit::Rule;
 use failover_core::check::Check;
 use failover_core::code::Code;
 use failover_core::{config, yaml};
@@ -140,6 +141,14 @@ fn docs_checks_are_all_checks() {
         rows(section(&text, "## Checks")).into_iter().map(|row| row[0].clone()).collect();
     let known = Check::ALL.map(|check| check.as_str().to_owned());
     assert_eq!(BTreeSet::from_iter(documented), BTreeSet::from(known));
+}
+
+#[test]
+fn docs_rules_are_all_rules() {
+    let text = read("docs/check.md");
+    let documented: Vec<String> =
+        rows(section(&text, "## check")).into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, Rule::OWN.map(|rule| rule.as_str().to_owned()));
 }
 
 #[test]

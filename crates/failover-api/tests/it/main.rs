@@ -37,6 +37,7 @@ mod batch;
 mod branches;
 mod cache;
 mod chaos;
+mod check;
 mod cli;
 mod config;
 mod demo;

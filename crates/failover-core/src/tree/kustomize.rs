@@ -38,6 +38,12 @@ pub(super) struct FluxBuild {
     path: String,
     /// What it does to everything that it builds.
     build: Build,
+    /// The variables that it fills in, with their values as written.
+    pub(super) substitute: Vec<(String, String)>,
+    /// What it takes more variables from, each as kind and name.
+    pub(super) substitute_from: Vec<String>,
+    /// Whether it applies nothing at present.
+    pub(super) suspended: bool,
 }
 
 /// What a build does to the identity of the objects in a file.
@@ -143,7 +149,31 @@ impl FluxBuild {
             name_prefix: text("namePrefix").unwrap_or_default(),
             name_suffix: text("nameSuffix").unwrap_or_default(),
         };
-        Some(Self { path: text("path").unwrap_or_default(), build })
+        let post_build = anchors.get(spec, "postBuild");
+        let variables = post_build.and_then(|post_build| anchors.get(post_build, "substitute"));
+        let variables = variables.map(Node::entries).unwrap_or_default().iter().filter_map(|(key, value)| {
+            Some((key.as_text()?.to_owned(), anchors.resolve(value).as_text()?.to_owned()))
+        });
+        let others = post_build.and_then(|post_build| anchors.get(post_build, "substituteFrom"));
+        let others = others.map(Node::items).unwrap_or_default().iter().filter_map(|item| {
+            let text = |key: &str| anchors.get(item, key).and_then(Node::as_text);
+            Some(format!("{} {}", text("kind")?, text("name")?))
+        });
+        Some(Self {
+            path: text("path").unwrap_or_default(),
+            build,
+            substitute: variables.collect(),
+            substitute_from: others.collect(),
+            suspended: text("suspend").as_deref() == Some("true"),
+        })
+    }
+}
+
+impl FluxBuild {
+    /// Whether the file is below the folder that is built.
+    pub(super) fn covers(&self, path: &RepoPath) -> bool {
+        let Some(folder) = resolve("", self.path.trim_start_matches('/')) else { return false };
+        folder.is_empty() || path.as_str().strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
