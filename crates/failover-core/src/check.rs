@@ -345,7 +345,8 @@ impl Found<'_, '_> {
         let settings: Vec<_> = pending(self.state, self.to).map(|(setting, _)| setting).collect();
         for setting in settings {
             let (target, found) = (&setting.setting.target, &setting.found);
-            if seen.contains(&target) {
+            // A patch says little of the object itself.
+            if seen.contains(&target) || found.patch.is_some() {
                 continue;
             }
             seen.push(target);

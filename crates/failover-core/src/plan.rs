@@ -293,7 +293,7 @@ fn elsewhere(expected: &Expectation, state: &ServiceState<'_>) -> Option<Problem
 
 /// Every file that changes, and the services whose files cannot be changed.
 fn edit_files(states: &[&ServiceState<'_>], to: Role, tree: &Tree) -> (Vec<FileChange>, Vec<Refused>) {
-    let mut changes: BTreeMap<&RepoPath, Vec<(&ServiceName, Change)>> = BTreeMap::new();
+    let mut changes: BTreeMap<&RepoPath, Vec<(&ServiceName, Placed)>> = BTreeMap::new();
     for state in states {
         for (setting, value) in pending(state, to) {
             let change = Change {
@@ -302,7 +302,8 @@ fn edit_files(states: &[&ServiceState<'_>], to: Role, tree: &Tree) -> (Vec<FileC
                 value: value.clone(),
                 insert: setting.setting.insert,
             };
-            changes.entry(&setting.found.path).or_default().push((state.name(), change));
+            let placed = Placed { patch: setting.found.patch, change };
+            changes.entry(&setting.found.path).or_default().push((state.name(), placed));
         }
     }
     let edits: Vec<Edit<'_>> = changes
@@ -330,17 +331,24 @@ fn edit_files(states: &[&ServiceState<'_>], to: Role, tree: &Tree) -> (Vec<FileC
     (files, refused)
 }
 
+/// A change of the file itself, or of the patch at this position in a kustomization.
+#[derive(Debug, Clone)]
+struct Placed {
+    patch: Option<usize>,
+    change: Change,
+}
+
 /// Everything that changes in one file.
 struct Edit<'t> {
     path: &'t RepoPath,
     source: &'t Source,
     blob: &'t BlobId,
-    changes: Vec<(&'t ServiceName, Change)>,
+    changes: Vec<(&'t ServiceName, Placed)>,
 }
 
 impl<'t> Edit<'t> {
     fn make(&self) -> Result<FileChange, Problem> {
-        let changes: Vec<Change> = self.changes.iter().map(|(_, change)| change.clone()).collect();
+        let changes: Vec<Placed> = self.changes.iter().map(|(_, change)| change.clone()).collect();
         self.make_some(&changes)
     }
 
@@ -363,12 +371,20 @@ impl<'t> Edit<'t> {
         services.into_iter().map(|service| (service, together.clone())).collect()
     }
 
-    fn make_some(&self, changes: &[Change]) -> Result<FileChange, Problem> {
+    fn make_some(&self, changes: &[Placed]) -> Result<FileChange, Problem> {
         let before = self.source.text();
-        let edited = match self.source.documents() {
-            Ok(documents) => manifest::edit_documents(before, documents, changes),
-            Err(_) => manifest::edit(before, changes),
+        let of = |patch: Option<usize>| -> Vec<Change> {
+            changes.iter().filter(|one| one.patch == patch).map(|one| one.change.clone()).collect()
         };
+        let patches: BTreeSet<usize> = changes.iter().filter_map(|one| one.patch).collect();
+        let edited = match self.source.documents() {
+            Ok(documents) if patches.is_empty() => manifest::edit_documents(before, documents, &of(None)),
+            Ok(_) | Err(_) => manifest::edit(before, &of(None)),
+        };
+        // Each patch is a text of its own, and they are edited one after the other.
+        let edited = patches
+            .into_iter()
+            .fold(edited, |edited, patch| manifest::edit_patch(edited?.text(), patch, &of(Some(patch))));
         match edited {
             Ok(edited) => Ok(FileChange {
                 path: self.path.clone(),

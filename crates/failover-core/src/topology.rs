@@ -5,10 +5,10 @@ use std::fmt;
 use crate::code::{Code, Problem};
 use crate::config::{Service, Setting, Target};
 use crate::field::{FieldPath, Segment, Value};
-use crate::manifest::{self, Field, FieldError, FieldErrorKind, Scalar};
+use crate::manifest::{self, Embedded, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
 use crate::tree::{Found, Tree, unreadable, variable};
-use crate::yaml::{Anchors, Node, Place};
+use crate::yaml::{self, Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -102,7 +102,10 @@ impl<'a> ServiceState<'a> {
         for setting in &service.settings {
             let result = tree.listing.find(&setting.target).and_then(|found| {
                 let documents = documents(tree, &found, &setting.target)?;
-                SettingState::read(setting, found, documents, tree)
+                match found.patch {
+                    None => SettingState::read(setting, found, documents, tree),
+                    Some(index) => SettingState::read_patch(setting, found, documents, index, tree),
+                }
             });
             match result {
                 Ok(setting) => state.settings.push(setting),
@@ -196,6 +199,31 @@ fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
 }
 
 impl<'a> SettingState<'a> {
+    /// Reads the field in a patch that is written as text in a kustomization.
+    fn read_patch(
+        setting: &'a Setting,
+        found: Found,
+        documents: &[Node],
+        index: usize,
+        tree: &Tree,
+    ) -> Result<Self, Problem> {
+        let source = tree.sources.get(&found.path);
+        let patch = source.and_then(|source| Embedded::find(documents, source.text(), index));
+        let Some(patch) = patch else {
+            let detail =
+                format!("the patch for {} in {} is not written as a block text", setting.target, found.path);
+            let hint = "write it as patch: |- with its lines below, without anchor and tag";
+            let problem = Problem::new(Code::FieldUneditable, detail, hint);
+            return Err(problem.in_file(&found.path, Some(found.place)));
+        };
+        let inner = yaml::parse(patch.text)
+            .map_err(|error| unreadable(&found.path, patch.place(error.place), &error.message))?;
+        match Self::read(setting, found, &inner, tree) {
+            Ok(state) => Ok(Self { place: patch.place(state.place), ..state }),
+            Err(problem) => Err(Problem { place: problem.place.map(|place| patch.place(place)), ..problem }),
+        }
+    }
+
     fn read(setting: &'a Setting, found: Found, documents: &[Node], tree: &Tree) -> Result<Self, Problem> {
         let in_file = |problem: Problem, place| problem.in_file(&found.path, Some(place));
         let refused = |error: FieldError| {

@@ -29,6 +29,8 @@ pub struct Found {
     pub unlisted_by: Option<String>,
     /// The folders of kustomizations on the way that patch the object; a patch can undo an edit.
     pub patched_by: Vec<String>,
+    /// For a patch that is written as text in a kustomization: its position in `patches`.
+    pub patch: Option<usize>,
 }
 
 /// A Flux `Kustomization` that builds a file.
@@ -98,6 +100,11 @@ impl Listing {
     pub fn find(&self, target: &Target) -> Result<Found, Problem> {
         if let Some(path) = &target.path {
             self.readable(path, target)?;
+            if let Some(FileFacts::Kustomization(kustomization)) =
+                self.files.get(path).map(|file| &*file.facts)
+            {
+                return embedded(path, kustomization, target);
+            }
         }
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
             .named(target)
@@ -252,6 +259,7 @@ impl Listing {
             built_from: starts.into_iter().collect(),
             unlisted_by: self.unlisted_by(path),
             patched_by,
+            patch: None,
         })
     }
 
@@ -366,6 +374,33 @@ impl Listing {
             format!("check kind, name and namespace in the config; near: {}", near.join(", "))
         };
         Problem::new(Code::ManifestNotFound, format!("no manifest of {target} was found"), hint)
+    }
+}
+
+/// The one patch for `target` that is written as text in a kustomization.
+fn embedded(path: &RepoPath, kustomization: &Kustomization, target: &Target) -> Result<Found, Problem> {
+    let mut patches = kustomization.embedded(target);
+    match (patches.next(), patches.next()) {
+        (Some(patch), None) => Ok(Found {
+            path: path.clone(),
+            document: 0,
+            place: patch.place,
+            built_from: Vec::new(),
+            unlisted_by: None,
+            patched_by: Vec::new(),
+            patch: Some(patch.index),
+        }),
+        (Some(_), Some(again)) => {
+            let detail = format!("{path} has more than one patch for {target}");
+            let hint = "write them as one patch";
+            Err(Problem::new(Code::ManifestAmbiguous, detail, hint).in_file(path, Some(again.place)))
+        }
+        (None, _) => {
+            let detail = format!("{path} has no patch for {target}");
+            let hint =
+                "the patch must stand as text (patch: |-) and name its kind and name, or its target must";
+            Err(Problem::new(Code::ManifestNotFound, detail, hint).in_file(path, None))
+        }
     }
 }
 

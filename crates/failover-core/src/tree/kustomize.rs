@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Target;
 use crate::name::RepoPath;
-use crate::yaml::{Anchors, Node};
+use crate::yaml::{self, Anchors, Node, Place};
 
 /// Deeper or wider builds than these are not followed: a cycle or a hostile repository.
 const MAX_DEPTH: usize = 32;
@@ -21,6 +22,19 @@ pub struct Kustomization {
     /// `resources`, `bases` and `components`, as written.
     resources: Vec<String>,
     patches: Vec<Patch>,
+    /// The objects that patches written as text are about.
+    embedded: Vec<EmbeddedPatch>,
+}
+
+/// A patch that is written as text in `patches`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct EmbeddedPatch {
+    /// Its position in `patches`.
+    pub(super) index: usize,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) place: Place,
 }
 
 /// A change that a kustomization makes to what it builds.
@@ -92,6 +106,14 @@ impl Kustomization {
                 .flat_map(|key| anchors.get(root, key).map(Node::items).unwrap_or_default())
                 .map(|item| Patch::read(item, &anchors))
                 .collect(),
+            embedded: root
+                .get("patches")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+                .filter_map(|(index, item)| EmbeddedPatch::read(index, item))
+                .collect(),
         }
     }
 
@@ -104,6 +126,15 @@ impl Kustomization {
         files.filter_map(move |file| RepoPath::new(resolve(folder, file)?).ok())
     }
 
+    /// The patches written as text here that are about an object.
+    pub(super) fn embedded(&self, target: &Target) -> impl Iterator<Item = &EmbeddedPatch> {
+        self.embedded.iter().filter(|patch| {
+            patch.kind == target.kind.as_str()
+                && patch.name == target.name.as_str()
+                && patch.namespace.as_deref().is_none_or(|namespace| namespace == target.namespace.as_str())
+        })
+    }
+
     /// Whether a patch written in this kustomization mentions `name`.
     pub(super) fn patches_inline(&self, name: &str) -> bool {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -111,6 +142,22 @@ impl Kustomization {
             Patch::Inline(text) => text.split(|c| !is_name(c)).any(|word| word == name),
             Patch::File(_) => false,
         })
+    }
+}
+
+impl EmbeddedPatch {
+    /// A strategic merge patch says which object it is about, for a list of operations the item's `target` does.
+    fn read(index: usize, item: &Node) -> Option<Self> {
+        let node = item.get("patch")?;
+        let documents = yaml::parse(node.as_text()?).ok()?;
+        let [patch] = documents.as_slice() else { return None };
+        let text = |node: &Node, key: &str| Some(node.get(key)?.as_text()?.to_owned());
+        let (kind, named) = match patch.items() {
+            [] => (text(patch, "kind")?, patch.get("metadata")?),
+            _ => (text(item.get("target")?, "kind")?, item.get("target")?),
+        };
+        let (name, namespace) = (text(named, "name")?, text(named, "namespace"));
+        Some(Self { index, kind, name, namespace, place: node.place })
     }
 }
 
