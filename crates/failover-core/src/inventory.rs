@@ -148,8 +148,8 @@ impl Inventory {
         named.or_else(|| self.volumes.values().find(|volume| volume.claim.as_ref() == Some(name)))
     }
 
-    /// The pair of claims that a mount is one of; `None` where there is no second claim, or where the same workload
-    /// mounts both.
+    /// The pair of claims that a mount is one of; `None` where there is no second claim, or where a workload mounts
+    /// both.
     #[must_use]
     pub fn pair(&self, workload: &Workload, mount: &Mount) -> Option<Pair> {
         let namespace = &workload.origin.namespace;
@@ -174,8 +174,14 @@ impl Inventory {
             Some(pair) => Pair { copied: is_copied(&pair), ..pair },
             None => self.copied_pair(&named(own))?,
         };
-        let other = if pair.primary.name == *own { &pair.backup } else { &pair.primary };
-        (!workload.mounts.iter().any(|mount| mount.value == other.name)).then_some(pair)
+        // Whoever mounts both copies from one into the other, and no app would do with either.
+        let mounts = |one: &Workload, claim: &ClaimName| {
+            one.origin.namespace == claim.namespace
+                && one.mounts.iter().any(|mount| mount.value == claim.name)
+        };
+        let mut workloads = self.workloads.iter();
+        let copies = workloads.any(|one| mounts(one, &pair.primary) && mounts(one, &pair.backup));
+        (!copies).then_some(pair)
     }
 
     /// The destinations that a claim's sources of the same name copy into.

@@ -145,6 +145,17 @@ fn each_thing_that_is_wrong_is_told_with_its_rule() {
     let both = pod("Deployment", "radarr", "radarr")
         + "        - name: dumps\n          persistentVolumeClaim: {claimName: radarr-backup}\n";
     gives(&[("other.yaml", both), ("other-claims.yaml", claim("radarr-backup", "1Gi"))], &[]);
+    // So does one whose claims a job copies between.
+    let dump = pod("StatefulSet", "dump", "radarr")
+        + "        - name: to\n          persistentVolumeClaim: {claimName: radarr-backup}\n";
+    gives(
+        &[
+            ("other.yaml", pod("Deployment", "radarr", "radarr")),
+            ("dump.yaml", dump),
+            ("other-claims.yaml", claim("radarr-backup", "1Gi")),
+        ],
+        &[],
+    );
     gives(
         &[("app.yaml", pod("Deployment", "sonar", "sonarr"))],
         &[(code("manifest-not-found"), Error, "near"), (ClaimShared, Error, "Deployment sonar")],
