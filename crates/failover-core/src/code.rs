@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::name::RepoPath;
+use crate::name::{RepoPath, ServiceName};
 use crate::yaml::Place;
 
 /// What kind of "no" a code is.
@@ -129,6 +129,7 @@ codes! {
     NotAcceptable "not-acceptable" Problem 406 "The answer has none of the accepted forms.";
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
     OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
+    NothingSelected "nothing-selected" Problem 422 "No service is selected.";
     IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
@@ -272,6 +273,9 @@ pub struct Problem {
     pub detail: String,
     /// What to do next.
     pub hint: String,
+    /// The service that it is about, where several are moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Box<ServiceName>>,
     /// The file, when the problem is in one of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<RepoPath>,
@@ -283,7 +287,14 @@ pub struct Problem {
 impl Problem {
     /// A problem that is in no file.
     pub fn new(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: hint.into(), file: None, place: None }
+        Self { code, detail: detail.into(), hint: hint.into(), service: None, file: None, place: None }
+    }
+
+    /// The same problem, of one of several services.
+    #[must_use]
+    pub fn of(mut self, service: &ServiceName) -> Self {
+        self.service = Some(Box::new(service.clone()));
+        self
     }
 
     /// The same problem, placed in `file`.

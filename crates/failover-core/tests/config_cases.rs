@@ -335,3 +335,30 @@ fn problems_are_one_line_each_in_the_order_of_the_text_and_serialize() {
     assert_eq!(json[1]["column"], 17);
     assert_eq!(json[1]["hint"], "quote it: \"1\"");
 }
+
+#[test]
+fn an_order_names_services_and_has_no_circle() {
+    let config = |afters: [&str; 3]| {
+        let entry = |name: &str, after: &str| {
+            let short = GOOD.split_once("sonarr:\n").map_or("", |(_, rest)| rest).replace("sonarr", name);
+            let after = if after.is_empty() { String::new() } else { format!("    after: {after}\n") };
+            format!("  {name}:\n{after}{short}")
+        };
+        let entries = ["a", "b", "c"].iter().zip(afters).map(|(name, after)| entry(name, after));
+        format!("services:\n{}", entries.collect::<String>())
+    };
+    let order = |afters| -> Vec<String> {
+        let config = parse(&config(afters)).expect("the config is good");
+        config.in_order().map(|service| service.name.to_string()).collect()
+    };
+    assert_eq!(order(["", "", ""]), ["a", "b", "c"]);
+    assert_eq!(order(["[c]", "", ""]), ["b", "c", "a"]);
+    assert_eq!(order(["[b, c]", "[c]", ""]), ["c", "b", "a"]);
+    refused(&config(["[c]", "", "[b, bb]"]), &[(20, 16, "did you mean 'b'")]);
+    refused(&config(["[a]", "", ""]), &[(3, 13, "service a comes after itself")]);
+    refused(&config(["", "[c]", "[a, b]"]), &[(11, 13, "b after c after b")]);
+    refused(&config(["[b]", "[c]", "[a]"]), &[(3, 13, "a after b after c after a")]);
+    refused(&config(["[b, b]", "", ""]), &[(3, 16, "after b twice")]);
+    refused(&config(["b", "", ""]), &[(3, 12, "must be a list")]);
+    refused(&config(["[true, B]", "", ""]), &[(3, 13, "quote it"), (3, 19, "RFC 1123")]);
+}

@@ -103,7 +103,7 @@ pub(super) struct MoveAnswer {
     #[serde(default)]
     pub(super) changes: Vec<ChangeAnswer>,
     #[serde(default)]
-    pub(super) services: Moves,
+    pub(super) services: Vec<OneMove>,
     #[serde(default)]
     pub(super) findings: Vec<Finding>,
     #[serde(default)]
@@ -114,22 +114,12 @@ pub(super) struct MoveAnswer {
     pub(super) config_problem: Option<String>,
 }
 
-/// The services of a move that has several: each with its changes, or by their names alone.
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Moves {
-    Each(Vec<OneMove>),
-    Named(Vec<String>),
-    #[default]
-    None,
-}
-
 /// One service's part of a move.
 #[derive(Debug, Deserialize)]
 pub(super) struct OneMove {
     pub(super) service: String,
-    pub(super) from: String,
-    pub(super) to: String,
+    pub(super) from: Option<String>,
+    #[serde(default)]
     pub(super) changes: Vec<ChangeAnswer>,
 }
 

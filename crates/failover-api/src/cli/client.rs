@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use failover_core::code::Exit;
 use ureq::Agent;
-use ureq::http::{Request, header};
+use ureq::http::{self, header};
 
 use super::answers::MoveAnswer;
 use super::ending::{Stop, is_problem};
@@ -23,6 +23,16 @@ pub(super) struct Client {
     agent: Agent,
     base: String,
     token: Option<Token>,
+}
+
+/// What a request holds.
+enum Request {
+    /// A look.
+    Look,
+    /// What a dry run is about.
+    DryRun(String),
+    /// A move. Without an answer nobody knows what became of it.
+    Move(String),
 }
 
 /// What proves who calls. It has no way to be shown.
@@ -97,7 +107,7 @@ impl Client {
 
     /// The answer to a `GET`, and the server's clock if it says it.
     pub(super) async fn get(&self, target: &str, accept: &str) -> Result<(Reply, Option<String>), Stop> {
-        self.ask("GET", target, &[("accept", accept)], None).await
+        self.ask(target, &[("accept", accept)], Request::Look).await
     }
 
     /// The answer to a move that is posted.
@@ -107,7 +117,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: String,
     ) -> Result<Reply, Stop> {
-        let (reply, _) = self.ask("POST", target, headers, Some(body)).await?;
+        let (reply, _) = self.ask(target, headers, Request::Move(body)).await?;
         if is_an_answer(&reply) {
             return Ok(reply);
         }
@@ -115,29 +125,43 @@ impl Client {
         Err(unknown(&format!("{} did not answer the move but with status {}", self.base, reply.status)))
     }
 
-    async fn ask(
+    /// The answer to a dry run that is posted, since it has a body.
+    pub(super) async fn post_dry_run(
         &self,
-        method: &str,
         target: &str,
         headers: &[(&str, &str)],
-        body: Option<String>,
+        body: String,
+    ) -> Result<Reply, Stop> {
+        Ok(self.ask(target, headers, Request::DryRun(body)).await?.0)
+    }
+
+    async fn ask(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+        asked: Request,
     ) -> Result<(Reply, Option<String>), Stop> {
-        let mut request = Request::builder().method(method).uri(format!("{}{target}", self.base));
+        let (method, body, moves) = match asked {
+            Request::Look => ("GET", None, false),
+            Request::DryRun(body) => ("POST", Some(body), false),
+            Request::Move(body) => ("POST", Some(body), true),
+        };
+        let mut request = http::Request::builder().method(method).uri(format!("{}{target}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(Token(token)) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let moves = body.is_some();
-        if moves {
+        let posts = body.is_some();
+        if posts {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request =
             request.body(body.unwrap_or_default()).map_err(|error| Stop::problem(error.to_string()))?;
         let (agent, base) = (self.agent.clone(), self.base.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            let mut response = if moves { agent.run(request)? } else { agent.run(request.map(drop))? };
+            let mut response = if posts { agent.run(request)? } else { agent.run(request.map(drop))? };
             let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
             let date = date.map(str::to_owned);
             let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use failover_core::code::{Code, Exit};
 use failover_core::config::{self, Config};
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use failover_core::name::{RepoPath, Role, ServiceName};
 use failover_core::plan::unknown_service;
 use tokio::sync::watch;
@@ -140,8 +140,9 @@ impl Direct {
         let operation =
             clock::new_operation().ok_or_else(|| Stop::problem("no operation id could be made"))?;
         Ok(Intent {
-            services,
+            services: Selection::Named(services),
             to: asked.to,
+            partial: false,
             reason: asked.reason.clone(),
             requested_by: person::actor(),
             expect: asked.expect.as_ref().map(|expect| expect.parsed.clone()),

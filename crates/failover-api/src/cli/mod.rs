@@ -25,6 +25,9 @@ mod prompt;
 mod moves;
 mod stages;
 mod doctor;
+mod clone;
+mod check;
+mod scan;
 mod run;
 
 pub use output::fail;

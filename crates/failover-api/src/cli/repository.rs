@@ -52,7 +52,7 @@ pub(super) struct RepositoryFlags {
     pub(super) author: Author,
 }
 
-fn parse_root(text: &str) -> Result<RepoPath, String> {
+pub(super) fn parse_root(text: &str) -> Result<RepoPath, String> {
     let text = text.trim_start_matches("./").trim_end_matches('/');
     RepoPath::new(text).map_err(|error| error.to_string())
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::ending::Stop;
 use super::interrupt::{Moving, unless_interrupted};
 use super::output::{fail, print, refuse};
-use super::{demo, doctor, documents, moves, program, reads, serve, token};
+use super::{check, demo, doctor, documents, moves, program, reads, scan, serve, token};
 use crate::telemetry::{self, LogFormat};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
@@ -46,6 +46,10 @@ enum Command {
     History(Box<reads::HistoryFlags>),
     /// Find out what stands in the way of a move, without moving anything.
     Doctor(Box<doctor::DoctorFlags>),
+    /// Hold the config against the manifests of a clone, for CI and pre-commit: exit code 1 when something is wrong.
+    Check(check::Flags),
+    /// Propose config entries for the apps of a clone, each with its evidence.
+    Scan(scan::Flags),
     /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
     Token(token::Flags),
     /// Print the API's OpenAPI document, as /api/openapi.json serves it.
@@ -97,6 +101,9 @@ async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
         Command::Demote(flags) => Box::pin(moves::run(Role::Primary, *flags, matches, &moving)),
         Command::History(flags) => Box::pin(reads::history(*flags, matches)),
         Command::Doctor(flags) => Box::pin(doctor::doctor(*flags, matches)),
+        // On a thread that may block, and whose stack holds what YAML may nest.
+        Command::Check(flags) => Box::pin(blocking(move || check::check(&flags))),
+        Command::Scan(flags) => Box::pin(blocking(move || scan::propose(&flags))),
         Command::Token(flags) => return token::token(&flags).map(|()| Exit::Done).map_err(Stop::problem),
         Command::Openapi => {
             documents::openapi();
@@ -116,4 +123,13 @@ async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
     // What matters to the person is said by the command itself.
     telemetry::start(LogFormat::Text, LevelFilter::OFF);
     unless_interrupted(work, &moving).await
+}
+
+async fn blocking(work: impl FnOnce() -> Result<Exit, String> + Send + 'static) -> Result<Exit, Stop> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(ended) => ended.map_err(Stop::problem),
+        Err(error) => {
+            Err(Stop::failure(format!("the command ended abnormally: {error}"), "report the defect"))
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::{EventAnswer, MoveAnswer, Moves, ServiceAnswer, Services, Status};
+use super::answers::{EventAnswer, MoveAnswer, ServiceAnswer, Services, Status};
 use super::ending::Finding;
 use super::output::{Paint, Tone, plain};
 
@@ -244,16 +244,12 @@ pub(super) fn plan(answer: &MoveAnswer, paint: Paint) -> String {
             text.push_str("  is there already\n");
         }
     };
-    match (&answer.service, &answer.services) {
-        (Some(service), _) => {
-            let (from, to) = (answer.from.as_deref().unwrap_or("-"), answer.to.as_deref().unwrap_or("-"));
-            one(service, from, to, &answer.changes);
-        }
-        (None, Moves::Each(moves)) => {
-            moves.iter().for_each(|each| one(&each.service, &each.from, &each.to, &each.changes));
-        }
-        (None, Moves::Named(names)) => text.push_str(&format!("{}\n", plain(&names.join(", ")))),
-        (None, Moves::None) => {}
+    let to = answer.to.as_deref().unwrap_or("-");
+    if let Some(service) = &answer.service {
+        one(service, answer.from.as_deref().unwrap_or("-"), to, &answer.changes);
+    }
+    for each in &answer.services {
+        one(&each.service, each.from.as_deref().unwrap_or("-"), to, &each.changes);
     }
     if !answer.findings.is_empty() {
         text.push_str(&format!("findings:\n{}", findings(&answer.findings, paint)));
@@ -282,12 +278,12 @@ fn diff(text: &str, paint: Paint) -> String {
 
 /// The names of the services of a move.
 pub(super) fn names(answer: &MoveAnswer) -> String {
-    let names = match (&answer.service, &answer.services) {
-        (Some(service), _) => vec![service.clone()],
-        (None, Moves::Each(moves)) => moves.iter().map(|each| each.service.clone()).collect(),
-        (None, Moves::Named(names)) => names.clone(),
-        (None, Moves::None) => Vec::new(),
-    };
+    let names: Vec<&str> = answer
+        .service
+        .iter()
+        .chain(answer.services.iter().map(|each| &each.service))
+        .map(String::as_str)
+        .collect();
     match names.as_slice() {
         [first, second, third, rest @ ..] if !rest.is_empty() => {
             plain(&format!("{first}, {second}, {third} and {} more", rest.len()))

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use failover_core::name::RepoPath;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::client::Client;
 use super::direct::{ConfigPlace, Direct, verb};
 use super::ending::Stop;
-use super::program;
 use super::progress::waiting;
 use super::repository::RepositoryFlags;
 use crate::http::Reply;
@@ -167,11 +166,18 @@ impl Target {
     pub(super) async fn show(&self, asked: &Asked, accept: &'static str) -> Result<Reply, Stop> {
         match self {
             Self::Server(client) => {
+                let asking = format!("asking {}", client.address());
+                let Some(route) = route_of_one(asked) else {
+                    let mut body = body(asked);
+                    body["dry-run"] = json!(true);
+                    let headers = [("accept", accept)];
+                    return waiting(&asking, client.post_dry_run(BATCH, &headers, body.to_string())).await;
+                };
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.append_pair("dry-run", "true");
                 query.extend_pairs(options(asked));
-                let target = format!("{}?{}", route(asked)?, query.finish());
-                Ok(waiting(&format!("asking {}", client.address()), client.get(&target, accept)).await?.0)
+                let target = format!("{route}?{}", query.finish());
+                Ok(waiting(&asking, client.get(&target, accept)).await?.0)
             }
             Self::Direct(direct) => {
                 if direct.branch().is_none() {
@@ -186,12 +192,10 @@ impl Target {
     pub(super) async fn carry_out(&self, asked: &Asked) -> Result<Reply, Stop> {
         match self {
             Self::Server(client) => {
-                let body = options(asked).into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
-                let body = serde_json::Value::Object(body.collect()).to_string();
                 let key = asked.idempotency_key.as_ref().map(|key| ("idempotency-key", key.as_str()));
                 let headers: Vec<(&str, &str)> = key.into_iter().collect();
-                let route = route(asked)?;
-                let posted = client.post(&route, &headers, body);
+                let route = route_of_one(asked).unwrap_or_else(|| BATCH.to_owned());
+                let posted = client.post(&route, &headers, body(asked).to_string());
                 waiting(&format!("{} moves", client.address()), posted).await
             }
             Self::Direct(direct) => direct.carry_out(asked).await,
@@ -206,20 +210,26 @@ impl Target {
     }
 }
 
-/// The route of a move.
-fn route(asked: &Asked) -> Result<String, Stop> {
+/// The route of a move of many services.
+const BATCH: &str = "/api/failover";
+
+/// The route of a move of one service; `None` where there are several.
+fn route_of_one(asked: &Asked) -> Option<String> {
     match asked.services.as_slice() {
-        [service] => Ok(format!("/api/failover/{}/{}", segment(service), verb(asked.to))),
-        _ => Err(Stop::Said {
-            exit: failover_core::code::Exit::Problem,
-            message: "a server moves one service in a call".to_owned(),
-            hint: Some(format!(
-                "call `{} {}` once for each, or move all in one commit with --repo",
-                program::name(),
-                verb(asked.to)
-            )),
-        }),
+        [service] => Some(format!("{BATCH}/{}/{}", segment(service), verb(asked.to))),
+        _ => None,
     }
+}
+
+/// The body of a move.
+fn body(asked: &Asked) -> Value {
+    let members = options(asked).into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
+    let mut body = Value::Object(members.collect());
+    if route_of_one(asked).is_none() {
+        body["services"] = json!(asked.services);
+        body["to"] = json!(asked.to);
+    }
+    body
 }
 
 /// The options of a move as the HTTP interface names them.

@@ -22,6 +22,7 @@ mod commit;
 mod signing;
 mod tree_edit;
 mod manifests;
+pub mod files;
 mod cache;
 mod mirror;
 mod fetch;

@@ -9,13 +9,13 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use tower_service::Service as _;
 
 use super::problem::Answer;
 use super::router::router;
 use super::state::AppState;
-use super::{moves, request_id};
+use super::{answer, moves, request_id};
 use crate::auth::Admission;
 use crate::pipeline::{MoveError, Pipeline};
 
@@ -61,7 +61,8 @@ impl Local {
     /// The answer to a move. It goes on when nobody waits any more.
     pub async fn carry_out(&self, intent: Intent) -> Reply {
         let answer = async {
-            let moved = moves::moved(&self.state, intent).await;
+            let json = if is_batch(&intent) { answer::batch_moved } else { answer::moved };
+            let moved = moves::moved(&self.state, intent, json).await;
             moved.unwrap_or_else(IntoResponse::into_response)
         };
         Reply::of(request_id::with_new(answer).await).await
@@ -71,11 +72,17 @@ impl Local {
     pub async fn show(&self, intent: &Intent, accept: &'static str) -> Reply {
         let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
         let answer = async {
-            let shown = moves::show_plan(&self.state, intent, &headers).await;
+            let json = if is_batch(intent) { answer::batch_dry_run } else { answer::dry_run };
+            let shown = moves::show_plan(&self.state, intent, &headers, json).await;
             shown.unwrap_or_else(IntoResponse::into_response)
         };
         Reply::of(request_id::with_new(answer).await).await
     }
+}
+
+/// Whether a server is asked for the move by `POST /api/failover`.
+fn is_batch(intent: &Intent) -> bool {
+    !matches!(&intent.services, Selection::Named(names) if names.len() == 1)
 }
 
 impl Reply {

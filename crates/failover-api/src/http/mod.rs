@@ -10,6 +10,7 @@ mod webhook;
 mod options;
 mod services;
 mod moves;
+mod batch;
 mod health;
 mod operations;
 mod events;

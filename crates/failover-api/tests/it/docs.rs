@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use failover_core::audit::Rule;
 use failover_core::check::Check;
 use failover_core::code::{Code, Exit};
 use failover_core::{config, yaml};
@@ -156,6 +157,14 @@ fn docs_checks_are_all_checks() {
 }
 
 #[test]
+fn docs_rules_are_all_rules() {
+    let text = read("docs/check.md");
+    let documented: Vec<String> =
+        rows(section(&text, "## check")).into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, Rule::OWN.map(|rule| rule.as_str().to_owned()));
+}
+
+#[test]
 fn docs_flags_are_all_flags() {
     let mut serve = Command::new(env!("CARGO_BIN_EXE_failover-api"));
     let help = String::from_utf8(run(serve.args(["serve", "--help"]).env_clear()).stdout).unwrap();
@@ -238,11 +247,15 @@ fn docs_routes_are_all_routes() {
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
             continue;
         }
+        let (body, headers): (_, &[_]) = match *path {
+            "/api/failover" => (r#"{"all": true, "to": "backup"}"#, &[("content-type", "application/json")]),
+            _ => ("", &[]),
+        };
         let path = path
             .replace("{service}", "sonarr")
             .replace("{file}", "dashboard.css")
             .replace("{id}", moved["operation_id"].as_str().unwrap());
-        let reply = server.request(method, &path, "", &[]);
+        let reply = server.request(method, &path, body, headers);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }
     let documented: BTreeSet<&str> = routes.iter().map(|(_, path)| path.split('?').next().unwrap()).collect();

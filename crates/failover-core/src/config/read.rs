@@ -1,14 +1,14 @@
 //! From the text of `services.yaml` to a checked config.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::check::{AfterUse, ClaimUse, FieldUse, in_order, shared_claims, shared_fields};
 use super::configmap::{Embedded, is_manifest};
 use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
-use super::keys::{ROOT, names};
-use super::model::Config;
+use super::keys::{self, ROOT};
+use super::model::{Config, Service};
 use crate::name::{NameError, ServiceName};
 use crate::yaml::{self, Node, Place};
 
@@ -77,8 +77,14 @@ fn read(document: &Node) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(document);
     let mut claims = Vec::new();
     let mut moved = Vec::new();
-    let config = root(&mut reader, document, &mut claims, &mut moved);
+    let mut afters = Vec::new();
+    let found = root(&mut reader, document, &mut claims, &mut moved, &mut afters);
     let mut errors = reader.into_errors();
+    let config = found.map(|(services, names)| {
+        let (order, wrong) = in_order(&names, &afters);
+        errors.extend(wrong);
+        Config::new(services, order)
+    });
     errors.extend(shared_claims(claims));
     errors.extend(shared_fields(moved));
     match config {
@@ -87,12 +93,14 @@ fn read(document: &Node) -> Result<Config, ConfigErrors> {
     }
 }
 
+/// The services that could be read, and the names of all that are listed.
 fn root<'a>(
     reader: &mut Reader<'a>,
     document: &'a Node,
     claims: &mut Vec<ClaimUse>,
     moved: &mut Vec<FieldUse>,
-) -> Option<Config> {
+    afters: &mut Vec<AfterUse>,
+) -> Option<(BTreeMap<ServiceName, Service>, BTreeSet<ServiceName>)> {
     let root = reader.fields(document, "the config".to_owned(), document.place)?;
     if root.has("apiVersion") && root.has("kind") {
         reader.error(
@@ -102,7 +110,7 @@ fn root<'a>(
         );
         return None;
     }
-    reader.only(&root, &names(&ROOT));
+    reader.only(&root, &keys::names(&ROOT));
     let defaults = root.get("defaults").map(|field| Defaults::read(reader, field)).unwrap_or_default();
     let Some(field) = root.get("services") else {
         reader.error(document.place, "the config has no 'services'", EMPTY_HINT);
@@ -110,13 +118,16 @@ fn root<'a>(
     };
     let listed = listed(reader, field)?;
     let mut services = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for (key, field) in listed.iter() {
         match ServiceName::new(key) {
             Ok(name) => {
-                let service = ServiceReader { reader, defaults: &defaults, claims, moved, name: &name };
+                let service =
+                    ServiceReader { reader, defaults: &defaults, claims, moved, afters, name: &name };
                 if let Some(service) = service.read(field) {
-                    services.insert(name, service);
+                    services.insert(name.clone(), service);
                 }
+                names.insert(name);
             }
             Err(NameError(rule)) => reader.error(
                 field.place,
@@ -125,7 +136,7 @@ fn root<'a>(
             ),
         }
     }
-    Some(Config::new(services))
+    Some((services, names))
 }
 
 /// The entries of `services`; that there is none is reported.
