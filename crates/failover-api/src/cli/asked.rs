@@ -66,7 +66,14 @@ fn parse_check(text: &str) -> Result<Check, String> {
 impl AskedFlags {
     /// The move to `to` that is asked for.
     pub(super) fn to(self, to: Role) -> Asked {
-        let Self { services, reason, expect, force, idempotency_key } = self;
+        let Self { services: named, reason, expect, force, idempotency_key } = self;
+        let mut services: Vec<String> = Vec::new();
+        // Who names one twice means it once.
+        for name in named {
+            if !services.contains(&name) {
+                services.push(name);
+            }
+        }
         Asked { services, to, reason, expect, force, idempotency_key }
     }
 }

@@ -48,8 +48,10 @@ struct Document {
 
 #[derive(Debug, Deserialize)]
 struct Listed {
+    code: String,
     detail: String,
     hint: String,
+    service: Option<String>,
     file: Option<String>,
     line: Option<usize>,
 }
@@ -108,7 +110,8 @@ impl Document {
                 for one in many {
                     let line = one.line.map(|line| format!(":{line}")).unwrap_or_default();
                     let place = one.file.as_ref().map(|file| format!("{file}{line}: ")).unwrap_or_default();
-                    error(&format!("{place}{} ({})", one.detail, self.code));
+                    let service = one.service.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+                    error(&format!("{service}{place}{} ({})", one.detail, one.code));
                     if one.hint != self.hint {
                         hint(&in_commands(&one.hint));
                     }

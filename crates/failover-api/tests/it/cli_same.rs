@@ -90,6 +90,43 @@ fn a_move_gives_the_same_commit_by_server_remote_and_clone() {
     assert_eq!(requested_by(&remote), requested_by(&cloned));
 }
 
+/// A plan without who asks for it.
+fn nobodys(mut answer: Value) -> Value {
+    if let Some(message) = answer["message"].as_str() {
+        let lines = message.lines().filter(|line| !line.starts_with("Requested-By: "));
+        answer["message"] = lines.collect::<Vec<_>>().join("\n").into();
+    }
+    answer
+}
+
+#[test]
+fn several_services_give_the_same_commit_and_answers_by_server_and_remote() {
+    let [curl, served, direct] = [(); 3].map(|()| Scene::new(&["radarr", "sonarr"]));
+    let server = served.serve();
+    let own = curl.serve();
+    let by_server = Cli::new(Path::new("/")).with("FAILOVER_API_SERVER", server.url(""));
+    let (folder, repo) = (direct.config().parent().unwrap().to_owned(), direct.repository.path().to_owned());
+    let by_remote = Cli::new(&folder).with("FAILOVER_API_REPO", repo);
+    let headers = [("content-type", "application/json")];
+    for (typed, body) in [
+        (
+            &["--dry-run"][..],
+            r#"{"services": ["sonarr", "radarr"], "to": "backup", "dry-run": true, "reason": "x"}"#,
+        ),
+        (&["--yes"], r#"{"services": ["sonarr", "radarr"], "to": "backup", "reason": "x"}"#),
+    ] {
+        let typed = [&["promote", "sonarr", "radarr", "-o", "json", "-r", "x"][..], typed].concat();
+        let answer = nobodys(same(&own.post("/api/failover", body, &headers).text));
+        assert_eq!(answer["services"].as_array().unwrap().len(), 2, "{answer}");
+        for cli in [&by_server, &by_remote] {
+            assert_eq!(nobodys(same(&cli.run(&typed).ended(0).stdout)), answer, "{typed:?}");
+        }
+    }
+    let commits = [&curl, &served, &direct].map(|scene| commit(scene.repository.path()));
+    assert!(commits[0].contains("\nAutomated failover: radarr, sonarr to backup node\n"), "{}", commits[0]);
+    assert!(commits.iter().all(|other| *other == commits[0]), "{commits:#?}");
+}
+
 #[test]
 fn every_answer_is_the_same_with_and_without_a_server() {
     let scene = Scene::new(&["radarr", "sonarr"]);

@@ -129,10 +129,17 @@ fn a_server_moves_and_refuses_as_it_does_for_everybody() {
     assert!(again.stdout.contains("by an earlier call with this key"), "{}", again.stdout);
     let _ =
         cli.run(["promote", "radarr", "--yes", "--idempotency-key", "k"]).ended(2).told("--idempotency-key");
-    let _ = cli.run(["promote", "sonarr", "radarr", "--yes"]).ended(2).told("--repo");
     let _ = cli.run(["promote", "radarr", "--yes", "--push"]).ended(2).told("--push is for a clone");
     let _ = cli.run(["demote", "sonarr", "--yes", "--expect", "primary"]).ended(3).told("expectation-failed");
     assert_eq!(scene.repository.commit_count(), 2);
+    // Several go in one commit, and one of them twice is that one.
+    let said = cli.run(["promote", "sonarr", "radarr", "--yes"]).ended(0);
+    assert!(said.stdout.contains("moved to backup, commit"), "{}", said.stdout);
+    assert_eq!((scene.text("radarr"), scene.repository.commit_count()), (moved("radarr"), 3));
+    let said = cli.run(["promote", "radarr", "radarr", "--yes"]).ended(0);
+    assert!(said.stdout.contains("radarr: at backup already"), "{}", said.stdout);
+    let _ = cli.run(["demote", "radarr", "nothing", "--yes"]).ended(2).told("service-not-found");
+    assert_eq!(scene.repository.commit_count(), 3);
 }
 
 #[test]
