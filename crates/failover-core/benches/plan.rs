@@ -258,11 +258,11 @@ fn tree(files: &Files, config: &Config) -> Tree {
 }
 
 fn intent(count: usize) -> Intent {
-    let services: BTreeSet<ServiceName> =
-        (0..count).map(|service| ServiceName::new(name(service)).unwrap()).collect();
+    let services = (0..count).map(|service| ServiceName::new(name(service)).unwrap()).collect();
     Intent {
         services,
         to: Role::Backup,
+        partial: false,
         reason: None,
         requested_by: None,
         expect: None,

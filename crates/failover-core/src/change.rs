@@ -1,5 +1,6 @@
 //! What a move changes, in the config's terms.
 
+use crate::code::{Code, Problem};
 use crate::config::{Setting, SettingKind, Target};
 use crate::field::{FieldPath, Value};
 use crate::name::{RepoPath, Role, ServiceName};
@@ -37,6 +38,23 @@ pub struct SettingChange {
     /// Where in the file.
     #[serde(flatten)]
     pub place: Place,
+}
+
+/// A service that a partial move leaves where it is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Refused {
+    /// The service.
+    pub service: ServiceName,
+    /// Everything against its move.
+    pub problems: Vec<Problem>,
+}
+
+impl Refused {
+    /// The first reason.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.problems.first().map_or(Code::Internal, |problem| problem.code)
+    }
 }
 
 impl Move {

@@ -4,9 +4,55 @@ use std::fmt;
 
 use crate::change::pending;
 use crate::config::{SettingKind, Target};
+use crate::field::Value;
 use crate::name::{Kind, ObjectName, Role, ServiceName};
 use crate::topology::{Active, ServiceState, Side};
-use crate::tree::Tree;
+use crate::tree::{BuiltObject, Replication, Tree};
+use crate::yaml::{Anchors, Node};
+
+/// A document with its anchors.
+struct Object<'a> {
+    root: &'a Node,
+    anchors: Anchors<'a>,
+}
+
+impl<'a> Object<'a> {
+    fn text(&self, path: &[&str]) -> Option<&'a str> {
+        path.iter().try_fold(self.root, |node, key| self.anchors.get(node, key))?.as_text()
+    }
+
+    /// Why Flux would not apply a change of it.
+    fn stopped(&self, kind: &str) -> impl Iterator<Item = String> {
+        let suspends = matches!(kind, "HelmRelease" | "Kustomization")
+            && self.text(&["spec", "suspend"]) == Some("true");
+        let mark = |name: &'static str, values: &[&str]| {
+            let text = |list: &str| self.text(&["metadata", list, name]);
+            let value = text("annotations").or_else(|| text("labels"))?;
+            values
+                .iter()
+                .any(|stop| stop.eq_ignore_ascii_case(value))
+                .then(|| format!("has the mark {name}: {value}"))
+        };
+        [
+            suspends.then(|| "has spec.suspend: true".to_owned()),
+            mark("kustomize.toolkit.fluxcd.io/reconcile", &["disabled"]),
+            mark("kustomize.toolkit.fluxcd.io/ssa", &["IfNotPresent", "Ignore"]),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether a `HelmRelease` that fails to upgrade goes back to what was before: with retries, unless its strategy is
+    /// to retry without remediation.
+    fn rolls_back(&self) -> bool {
+        let retries = self
+            .text(&["spec", "upgrade", "remediation", "retries"])
+            .and_then(|text| text.parse::<i64>().ok());
+        retries.is_some_and(|retries| retries != 0)
+            && self.text(&["spec", "upgrade", "strategy", "name"]) != Some("RetryOnFailure")
+            && self.text(&["spec", "upgrade", "remediation", "strategy"]) != Some("uninstall")
+    }
+}
 
 /// A check, by the name that a caller overrides it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,11 +73,21 @@ pub enum Check {
     KustomizePatch,
     /// Files that cannot be read may hide another manifest of the same name.
     UnreadableFiles,
+    /// The service was chosen because it is on a node, and the role that it goes to is on the same one.
+    StaysOnNode,
+    /// VolSync goes on to write into the claim that goes live, or to copy from the one that is left.
+    ReplicationRuns,
+    /// Flux takes the move back when the app is slow to start.
+    RollsBack,
+    /// Flux does not apply what is committed.
+    Suspended,
+    /// A new pod starts only after the old one is gone, which a dead node never says.
+    WaitsForOldPod,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::UnexpectedValue,
         Self::MixedState,
         Self::KeyAdded,
@@ -40,6 +96,11 @@ impl Check {
         Self::NotBuilt,
         Self::KustomizePatch,
         Self::UnreadableFiles,
+        Self::StaysOnNode,
+        Self::ReplicationRuns,
+        Self::RollsBack,
+        Self::Suspended,
+        Self::WaitsForOldPod,
     ];
 
     /// As answers and requests name it.
@@ -54,6 +115,11 @@ impl Check {
             Self::NotBuilt => "not-built",
             Self::KustomizePatch => "kustomize-patch",
             Self::UnreadableFiles => "unreadable-files",
+            Self::StaysOnNode => "stays-on-node",
+            Self::ReplicationRuns => "replication-runs",
+            Self::RollsBack => "rolls-back",
+            Self::Suspended => "suspended",
+            Self::WaitsForOldPod => "waits-for-old-pod",
         }
     }
 
@@ -124,6 +190,8 @@ pub fn findings(state: &ServiceState<'_>, to: Role, tree: &Tree) -> Vec<Finding>
     found.values();
     found.claims(tree);
     found.files(tree);
+    found.replications(tree);
+    found.objects(tree);
     found.findings
 }
 
@@ -135,8 +203,11 @@ struct Found<'s, 'a> {
 
 impl Found<'_, '_> {
     fn add(&mut self, check: Check, verdict: Verdict, detail: String) {
-        let service = self.state.name().clone();
-        self.findings.push(Finding { check, verdict, service, detail });
+        let finding = Finding { check, verdict, service: self.state.name().clone(), detail };
+        // What is true of a file is found once for each object in it.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     fn values(&mut self) {
@@ -224,6 +295,104 @@ impl Found<'_, '_> {
                     );
                     self.add(Check::TargetClaim, Verdict::Unknown, detail);
                 }
+            }
+        }
+    }
+
+    /// A copy into a volume that is in use destroys it; one that runs into a volume that was left is lost work at best.
+    fn replications(&mut self, tree: &Tree) {
+        let claims: Vec<_> = pending(self.state, self.to)
+            .filter(|(setting, _)| setting.setting.kind == SettingKind::Claim)
+            .map(|(setting, wanted)| {
+                let namespace = setting.setting.target.namespace.clone();
+                (namespace, wanted.to_string(), setting.setting.value(self.to.other()).to_string())
+            })
+            .collect();
+        for (namespace, live, left) in claims {
+            let all: Vec<_> = tree.listing.replications(namespace.as_str()).collect();
+            let into_live = all.iter().any(|object| {
+                object.replication.is_some_and(|copy| copy.into && copy.direct && copy.claim == live)
+            });
+            for object in &all {
+                let Some(copy) = object.replication else { continue };
+                let matters = if copy.into {
+                    copy.direct && copy.claim == live
+                } else {
+                    into_live && copy.claim == left
+                };
+                if !matters || self.is_paused(object, copy) {
+                    continue;
+                }
+                let (kind, name, path, line) = (object.kind, &object.name, object.path, object.place.line);
+                let what = if copy.into {
+                    format!("writes straight into {live}, which goes live, and would overwrite it")
+                } else {
+                    format!("goes on to copy {left}, which is left")
+                };
+                let detail = format!(
+                    "{kind} {namespace}/{name} ({path}:{line}) {what}; add a setting for its spec.paused to the service"
+                );
+                self.add(Check::ReplicationRuns, Verdict::Warn, detail);
+            }
+        }
+    }
+
+    /// Whether the object rests after the move.
+    fn is_paused(&self, object: &BuiltObject<'_>, copy: &Replication) -> bool {
+        let mut settings = self.state.service.settings.iter();
+        let own = settings.find(|setting| {
+            let target = &setting.target;
+            target.kind.as_str() == object.kind
+                && target.name.as_str() == object.name
+                && target.namespace.as_str() == object.namespace
+                && setting.field.to_string() == "spec.paused"
+        });
+        match own {
+            Some(setting) => *setting.value(self.to) == Value::Bool(true),
+            None => copy.paused.as_deref() == Some("true"),
+        }
+    }
+
+    /// What the edited objects themselves say about how a move is applied.
+    fn objects(&mut self, tree: &Tree) {
+        let mut seen: Vec<&Target> = Vec::new();
+        let settings: Vec<_> = pending(self.state, self.to).map(|(setting, _)| setting).collect();
+        for setting in settings {
+            let (target, found) = (&setting.setting.target, &setting.found);
+            // A patch says little of the object itself.
+            if seen.contains(&target) || found.patch.is_some() {
+                continue;
+            }
+            seen.push(target);
+            let source = tree.sources.get(&found.path).map(|source| source.documents());
+            let documents = source.and_then(Result::ok).unwrap_or_default();
+            let Some(root) = documents.get(found.document) else { continue };
+            let object = Object { root, anchors: Anchors::of(root) };
+            let at = format!("{target} ({}:{})", found.path, found.place.line);
+            for why in object.stopped(target.kind.as_str()) {
+                self.add(Check::Suspended, Verdict::Warn, format!("{at} {why}"));
+            }
+            for flux in tree.listing.covering(&found.path).iter().filter(|flux| flux.is_suspended()) {
+                let (namespace, name, path, line) = (&flux.namespace, &flux.name, flux.path, flux.place.line);
+                let detail = format!(
+                    "the Flux Kustomization {namespace}/{name} ({path}:{line}), which applies {}, is suspended",
+                    found.path
+                );
+                self.add(Check::Suspended, Verdict::Warn, detail);
+            }
+            if target.kind.as_str() == "HelmRelease" && object.rolls_back() {
+                let detail = format!(
+                    "{at} has upgrade.remediation: when the app does not become ready in time, Flux rolls back to the other side while Git says otherwise; strategy RetryOnFailure does not"
+                );
+                self.add(Check::RollsBack, Verdict::Warn, detail);
+            }
+            let recreates = target.kind.as_str() == "Deployment"
+                && object.text(&["spec", "strategy", "type"]) == Some("Recreate");
+            if recreates || target.kind.as_str() == "StatefulSet" {
+                let detail = format!(
+                    "{at} starts the new pod only after the old one is gone; on a dead node that takes its return, the deletion of the pod or the node, or the out-of-service taint"
+                );
+                self.add(Check::WaitsForOldPod, Verdict::Unknown, detail);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::name::RepoPath;
+use crate::name::{RepoPath, ServiceName};
 use crate::yaml::Place;
 
 /// What kind of "no" a code is.
@@ -20,11 +20,60 @@ pub enum Class {
 impl Class {
     /// The exit code of a command that ends with this class.
     #[must_use]
-    pub fn exit_code(self) -> u8 {
+    pub fn exit_code(self) -> Exit {
         match self {
+            Self::Problem => Exit::Problem,
+            Self::Refusal => Exit::Refusal,
+            Self::Failure => Exit::Failure,
+        }
+    }
+}
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to, or nothing was to be done.
+    Done,
+    /// It was asked a question, and the answer is no.
+    No,
+    /// The command line, the config or a file is wrong. Nothing was committed.
+    Problem,
+    /// A check decided against it. Nothing was committed.
+    Refusal,
+    /// The world said no. Nothing was committed.
+    Failure,
+    /// Whether something was committed is not known.
+    Unknown,
+    /// It was interrupted.
+    Interrupted,
+}
+
+impl Exit {
+    /// Every way to end, with what it means: one table, which the documents repeat.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Done, "done, or there was nothing to do"),
+        (Self::No, "the answer is no: not where `--expect` says, a check of `doctor` failed, not confirmed"),
+        (Self::Problem, "a problem: the command line, the config or a file is wrong; nothing was committed"),
+        (Self::Refusal, "a refusal: a check decided against it; nothing was committed"),
+        (
+            Self::Failure,
+            "a failure: the world said no; nothing was committed, or with `--push` it is in the clone alone",
+        ),
+        (Self::Unknown, "it is not known whether something was committed: `outcome-unknown` or `internal`"),
+        (Self::Interrupted, "interrupted by Ctrl-C"),
+    ];
+
+    /// The number that a shell sees.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
             Self::Problem => 2,
             Self::Refusal => 3,
             Self::Failure => 4,
+            Self::Unknown => 5,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -80,6 +129,7 @@ codes! {
     NotAcceptable "not-acceptable" Problem 406 "The answer has none of the accepted forms.";
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
     OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
+    NothingSelected "nothing-selected" Problem 422 "No service is selected.";
     IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
@@ -107,6 +157,7 @@ codes! {
     // Checks.
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
+    WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
 
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves are still under way.";
@@ -150,6 +201,21 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// The exit code of a command that ends with this code.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        if matches!(self, Self::OutcomeUnknown | Self::Internal) {
+            return Exit::Unknown;
+        }
+        self.class().exit_code()
+    }
+
     /// Whether the same request may succeed a little later without anybody repairing anything.
     #[must_use]
     pub fn is_transient(self) -> bool {
@@ -207,6 +273,9 @@ pub struct Problem {
     pub detail: String,
     /// What to do next.
     pub hint: String,
+    /// The service that it is about, where several are moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Box<ServiceName>>,
     /// The file, when the problem is in one of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<RepoPath>,
@@ -218,7 +287,14 @@ pub struct Problem {
 impl Problem {
     /// A problem that is in no file.
     pub fn new(code: Code, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: hint.into(), file: None, place: None }
+        Self { code, detail: detail.into(), hint: hint.into(), service: None, file: None, place: None }
+    }
+
+    /// The same problem, of one of several services.
+    #[must_use]
+    pub fn of(mut self, service: &ServiceName) -> Self {
+        self.service = Some(Box::new(service.clone()));
+        self
     }
 
     /// The same problem, placed in `file`.
@@ -246,6 +322,18 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_known_ends_as_if_nothing_was_committed() {
+        let unknown: Vec<Code> =
+            Code::ALL.iter().copied().filter(|code| code.exit() == Exit::Unknown).collect();
+        assert_eq!(unknown, [Code::OutcomeUnknown, Code::Internal]);
+        for code in Code::ALL.iter().filter(|code| !unknown.contains(code)) {
+            assert_eq!(code.exit(), code.class().exit_code(), "{code}");
+            assert_eq!(Code::from_name(code.as_str()), Some(*code));
+        }
+        assert_eq!(Code::from_name("nothing"), None);
+    }
 
     #[test]
     fn codes_are_distinct_and_their_status_fits_their_class() {

@@ -1,9 +1,10 @@
 //! What happened, read back from commit messages. There is no other record.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+use crate::intent::{Intent, Selection};
 use crate::message::{self, Trailers};
 use crate::name::{CommitId, IdempotencyKey, OperationId, Role, ServiceName};
 
@@ -37,6 +38,15 @@ pub struct Event {
     pub kind: EventKind,
     /// The services it moved.
     pub services: Vec<ServiceName>,
+    /// Services that were asked for and were there already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub already_there: Vec<ServiceName>,
+    /// Services that were asked for and could not be moved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<ServiceName>,
+    /// How the services were chosen, when it was not by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
     /// Where it moved them; `None` when the commits it undoes are out of sight.
     pub to: Option<Role>,
     /// Why, as the caller said.
@@ -77,6 +87,24 @@ pub enum EventKind {
     },
 }
 
+impl Event {
+    /// Whether this is what `intent` asks for: the same services to the same role. One that left services behind is
+    /// an answer only to those who allow that.
+    #[must_use]
+    pub fn answers(&self, intent: &Intent) -> bool {
+        let same = match &intent.services {
+            Selection::Named(names) => {
+                let all = self.services.iter().chain(&self.already_there).chain(&self.refused);
+                self.selection.is_none() && all.collect::<BTreeSet<_>>() == names.iter().collect()
+            }
+            chosen @ (Selection::OnNode(_) | Selection::All) => {
+                self.selection.as_ref() == Some(&chosen.to_string())
+            }
+        };
+        same && self.to.is_none_or(|to| to == intent.to) && (intent.partial || self.refused.is_empty())
+    }
+}
+
 /// The events in `commits`, in their order (newest first).
 #[must_use]
 pub fn events(commits: &[CommitRecord]) -> Vec<Event> {
@@ -114,6 +142,9 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         time: commit.time,
         kind: EventKind::Move,
         services: Vec::new(),
+        already_there: Vec::new(),
+        refused: Vec::new(),
+        selection: None,
         to: None,
         reason: None,
         requested_by: None,
@@ -131,6 +162,9 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         kind,
         to: trailers.role.or_else(|| message::role_in_subject(subject)),
         services: trailers.services,
+        already_there: trailers.already_there,
+        refused: trailers.refused,
+        selection: trailers.selection,
         reason: message::reason_in(&commit.message),
         requested_by: trailers.requested_by,
         operation_id: Some(trailers.operation_id),

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::check::Check;
-use crate::name::{Actor, CommitId, IdempotencyKey, OperationId, Reason, Role, ServiceName};
+use crate::name::{Actor, CommitId, IdempotencyKey, LabelValue, OperationId, Reason, Role, ServiceName};
 use crate::topology::Active;
 
 /// One request to move services.
 #[derive(Debug, Clone)]
 pub struct Intent {
-    /// The services, each once.
-    pub services: BTreeSet<ServiceName>,
+    /// Which services.
+    pub services: Selection,
     /// Where to.
     pub to: Role,
+    /// Move those that can be moved and say why the others cannot, instead of all or nothing.
+    pub partial: bool,
     /// Why.
     pub reason: Option<Reason>,
     /// Who.
@@ -26,6 +28,43 @@ pub struct Intent {
     pub operation: OperationId,
     /// Recognises a repeated request.
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Which services a request is about. What is not a name is looked up on the very commit that is planned on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These.
+    Named(BTreeSet<ServiceName>),
+    /// Every service that a node setting holds to this label value now.
+    OnNode(LabelValue),
+    /// Every service of the config.
+    All,
+}
+
+impl From<ServiceName> for Selection {
+    fn from(name: ServiceName) -> Self {
+        Self::Named(BTreeSet::from([name]))
+    }
+}
+
+impl FromIterator<ServiceName> for Selection {
+    fn from_iter<I: IntoIterator<Item = ServiceName>>(names: I) -> Self {
+        Self::Named(names.into_iter().collect())
+    }
+}
+
+/// As the caller asked: `from_node_label=k3s-w1`, `all`, or the names.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(names) => {
+                let names: Vec<&str> = names.iter().map(ServiceName::as_str).collect();
+                f.write_str(&names.join(", "))
+            }
+            Self::OnNode(label) => write!(f, "from_node_label={label}"),
+            Self::All => f.write_str("all"),
+        }
+    }
 }
 
 /// What the caller saw before asking.

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::change::{Move, SettingChange};
+use crate::change::{Move, Refused, SettingChange};
 use crate::check::Finding;
 use crate::config::SettingKind;
 use crate::field::Value;
-use crate::intent::Intent;
+use crate::intent::{Intent, Selection};
 use crate::name::{IdempotencyKey, OperationId, Role, ServiceName};
 
 /// How every subject begins.
@@ -18,10 +18,28 @@ pub const SUBJECT: &str = "Automated failover: ";
 /// A subject names at most this many services; the trailers name all.
 const NAMED_IN_SUBJECT: usize = 3;
 
-/// The message for `moves`, made although the `forced` findings blocked it.
+/// A summary names at most this many services.
+const NAMED_IN_SUMMARY: usize = 8;
+/// Text of a message is at most this wide; trailers may be longer.
+const WIDTH: usize = 72;
+
+/// What a move does with each service that it is about, in its order.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'p> {
+    /// The services, also those that are there already: they have no changes.
+    pub moves: &'p [Move],
+    /// Those that stay where they are.
+    pub refused: &'p [Refused],
+    /// The findings that would block and are overridden.
+    pub forced: &'p [&'p Finding],
+}
+
+/// The message of a move.
 #[must_use]
-pub fn compose(intent: &Intent, moves: &[&Move], forced: &[&Finding], now: Timestamp) -> String {
-    let mut text = match moves {
+pub fn compose(intent: &Intent, parts: Parts<'_>, now: Timestamp) -> String {
+    let (moves, there): (Vec<&Move>, Vec<&Move>) =
+        parts.moves.iter().partition(|one| !one.changes.is_empty());
+    let mut text = match moves.as_slice() {
         many if many.len() > NAMED_IN_SUBJECT => format!("{SUBJECT}{} services", many.len()),
         few => {
             let names: Vec<&str> = few.iter().map(|one| one.service.as_str()).collect();
@@ -33,9 +51,12 @@ pub fn compose(intent: &Intent, moves: &[&Move], forced: &[&Finding], now: Times
     if let Some(reason) = &intent.reason {
         let _ = writeln!(text, "Reason: {reason}\n");
     }
+    if moves.len().max(there.len()) > NAMED_IN_SUBJECT || !parts.refused.is_empty() {
+        let _ = writeln!(text, "{}\n", wrapped(&summary(&moves, there.len(), parts.refused)));
+    }
     let seconds = now.strftime("%Y-%m-%dT%H:%M:%SZ");
     let _ = writeln!(text, "Timestamp: {seconds}");
-    for one in moves {
+    for one in &moves {
         let _ = writeln!(text, "Service: {}", one.service);
         // In the order that people know from the first prototype's commits: claim, node, the rest.
         let mut changes: Vec<&SettingChange> = one.changes.iter().collect();
@@ -46,8 +67,20 @@ pub fn compose(intent: &Intent, moves: &[&Move], forced: &[&Finding], now: Times
         });
         changes.into_iter().for_each(|change| write_change(&mut text, change));
     }
+    for one in &there {
+        let _ = writeln!(text, "Already-There: {}", one.service);
+    }
+    for one in parts.refused {
+        let _ = writeln!(text, "Refused: {} ({})", one.service, one.code());
+    }
+    match &intent.services {
+        Selection::Named(_) => {}
+        chosen @ (Selection::OnNode(_) | Selection::All) => {
+            let _ = writeln!(text, "Selection: {chosen}");
+        }
+    }
     let _ = writeln!(text, "Role: {}", intent.to);
-    for finding in forced {
+    for finding in parts.forced {
         let _ = writeln!(text, "Forced: {} ({})", finding.check, finding.service);
     }
     if let Some(actor) = &intent.requested_by {
@@ -58,6 +91,46 @@ pub fn compose(intent: &Intent, moves: &[&Move], forced: &[&Finding], now: Times
     }
     let _ = writeln!(text, "Operation-Id: {}", intent.operation);
     text
+}
+
+/// A large move in a few sentences; the trailers say all of it.
+fn summary(moves: &[&Move], there: usize, refused: &[Refused]) -> String {
+    let all = moves.len() + there + refused.len();
+    let moved = some(moves.iter().map(|one| one.service.to_string()), moves.len());
+    let mut text = format!("Moves {} of {all} services, in this order: {moved}.", moves.len());
+    if there > 0 {
+        let _ = write!(text, " There already: {there}.");
+    }
+    if !refused.is_empty() {
+        let each = refused.iter().map(|one| format!("{} ({})", one.service, one.code()));
+        let _ = write!(text, " Refused: {}.", some(each, refused.len()));
+    }
+    text
+}
+
+/// The first few of `count` names.
+fn some(names: impl Iterator<Item = String>, count: usize) -> String {
+    let named: Vec<String> = names.take(NAMED_IN_SUMMARY).collect();
+    match count - named.len() {
+        0 => named.join(", "),
+        rest => format!("{} and {rest} more", named.join(", ")),
+    }
+}
+
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > 0 {
+            let fits = width + 1 + length <= WIDTH;
+            lines.push(if fits { ' ' } else { '\n' });
+            width = if fits { width + 1 } else { 0 };
+        }
+        lines.push_str(word);
+        width += length;
+    }
+    lines
 }
 
 fn write_change(text: &mut String, change: &SettingChange) {
@@ -80,6 +153,12 @@ fn one_line(value: &Value) -> String {
 pub struct Trailers {
     /// The services moved.
     pub services: Vec<ServiceName>,
+    /// The services that were asked for and were there already.
+    pub already_there: Vec<ServiceName>,
+    /// The services that were asked for and could not be moved.
+    pub refused: Vec<ServiceName>,
+    /// How they were chosen, when it was not by their names.
+    pub selection: Option<String>,
     /// Where to.
     pub role: Option<Role>,
     /// Who asked for it.
@@ -103,11 +182,18 @@ impl Trailers {
             let key = format!("{key}: ");
             paragraph.lines().filter_map(move |line| line.strip_prefix(key.as_str()).map(str::trim))
         };
-        let services: Vec<ServiceName> =
-            all("Service").filter_map(|name| ServiceName::new(name).ok()).collect();
+        let names = |key: &str| -> Vec<ServiceName> {
+            // Behind a name may stand why.
+            let names = all(key).filter_map(|line| line.split(' ').next());
+            names.filter_map(|name| ServiceName::new(name).ok()).collect()
+        };
+        let services = names("Service");
         let operation_id = OperationId::new(all("Operation-Id").next_back()?).ok()?;
         (!services.is_empty()).then(|| Self {
             services,
+            already_there: names("Already-There"),
+            refused: names("Refused"),
+            selection: all("Selection").next().map(str::to_owned),
             role: all("Role").next().and_then(|role| role.parse().ok()),
             requested_by: all("Requested-By").next().map(str::to_owned),
             idempotency_key: all("Idempotency-Key").next().and_then(|key| IdempotencyKey::new(key).ok()),

@@ -1,21 +1,22 @@
 //! The decision: which bytes change, in which files, with which message. No I/O, no clock; the same for a dry run
 //! and for a move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
 use jiff::Timestamp;
 
-use crate::change::{Move, pending};
-use crate::check::{self, Finding, Verdict};
+use crate::change::{Move, Refused, pending};
+use crate::check::{self, Check, Finding, Verdict};
 use crate::code::{Code, Problem};
-use crate::config::Config;
-use crate::intent::{Expectation, Intent};
+use crate::config::{Config, Service, SettingKind};
+use crate::field::Value;
+use crate::intent::{Expectation, Intent, Selection};
 use crate::manifest::{self, Change};
-use crate::message;
-use crate::name::{BlobId, RepoPath, Revision, Role};
+use crate::message::{self, Parts};
+use crate::name::{BlobId, LabelValue, RepoPath, Revision, Role, ServiceName, nearest};
 use crate::topology::ServiceState;
 use crate::tree::{Source, Tree};
 
@@ -31,8 +32,10 @@ pub struct Plan {
     pub base: Revision,
     /// Where the services go.
     pub to: Role,
-    /// Each service with the fields that change.
+    /// Each service with the fields that change, in the order of the config's `after`.
     pub moves: Vec<Move>,
+    /// The services that a partial move leaves where they are.
+    pub refused: Vec<Refused>,
     /// Each file that changes, in path order.
     pub files: Vec<FileChange>,
     /// What the checks found.
@@ -76,48 +79,179 @@ impl Plan {
 /// Decides how to carry out `intent` on `tree`.
 ///
 /// # Errors
-/// Every problem that stands in the way; nothing is ever left out of a plan silently.
+/// Every problem of every service that stands in the way; nothing is ever left out of a plan silently. A partial move
+/// is rejected only when it has nothing to be about.
 pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Result<Plan, Rejection> {
-    let states = read_states(config, intent, tree)?;
-    if let Some(expected) = &intent.expect {
-        meets(expected, &states, tree)?;
+    let (states, mut refused) = select(config, intent, tree)?;
+    if let Some(unmet) = intent.expect.as_ref().and_then(|expected| unmet(expected, tree)) {
+        let is_all = refused.is_empty() || intent.partial;
+        return Err(if is_all { Rejection::Expectation(unmet) } else { rejection(&refused, vec![unmet]) });
     }
-    let files = edit_files(&states, intent.to, tree)?;
-    let moves: Vec<Move> = states.iter().map(|state| Move::new(state, intent.to)).collect();
-    let findings: Vec<Finding> =
-        states.iter().flat_map(|state| check::findings(state, intent.to, tree)).collect();
-    let blocked_by = findings
-        .iter()
-        .filter(|finding| finding.verdict == Verdict::Block && !intent.force.contains(&finding.check))
-        .cloned()
-        .collect();
-    let moved: Vec<&Move> = moves.iter().filter(|one| !one.changes.is_empty()).collect();
-    let forced: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.verdict == Verdict::Block && intent.force.contains(&finding.check))
-        .collect();
-    let message = message::compose(intent, &moved, &forced, now);
-    Ok(Plan { base: tree.revision.clone(), to: intent.to, moves, files, findings, blocked_by, message })
+    let mut kept: Vec<&ServiceState<'_>> = Vec::new();
+    let mut findings = Vec::new();
+    let mut blocked_by = Vec::new();
+    let mut against = Vec::new();
+    for state in &states {
+        if !state.problems.is_empty() {
+            refused.push(Refused { service: state.name().clone(), problems: state.problems.clone() });
+            continue;
+        }
+        if let Some(problem) = intent.expect.as_ref().and_then(|expected| elsewhere(expected, state)) {
+            against.push(problem.of(state.name()));
+            continue;
+        }
+        let mut found = check::findings(state, intent.to, tree);
+        found.extend(stays(state, intent));
+        let is_blocking =
+            |finding: &&Finding| finding.verdict == Verdict::Block && !intent.force.contains(&finding.check);
+        let blocking: Vec<Finding> = found.iter().filter(is_blocking).cloned().collect();
+        findings.extend(found);
+        if intent.partial && !blocking.is_empty() {
+            against.extend(blocking.iter().map(blocks));
+            continue;
+        }
+        blocked_by.extend(blocking);
+        kept.push(state);
+    }
+    let files = loop {
+        let (files, failed) = edit_files(&kept, intent.to, tree);
+        if failed.is_empty() {
+            break files;
+        }
+        kept.retain(|state| failed.iter().all(|refused| refused.service != *state.name()));
+        refused.extend(failed);
+        // All of it or nothing: what the others would become no longer matters.
+        if !intent.partial {
+            break Vec::new();
+        }
+    };
+    let stands_against = !refused.is_empty() || !against.is_empty();
+    if stands_against && !intent.partial {
+        if refused.is_empty() && blocked_by.is_empty() {
+            return Err(Rejection::Expectation(together(against)));
+        }
+        against.extend(blocked_by.iter().map(blocks));
+        return Err(rejection(&refused, against));
+    }
+    for problem in against {
+        let Some(service) = problem.service.as_deref().cloned() else { continue };
+        match refused.iter_mut().find(|one| one.service == service) {
+            Some(one) => one.problems.push(problem),
+            None => refused.push(Refused { service, problems: vec![problem] }),
+        }
+    }
+    let moves: Vec<Move> = kept.iter().map(|state| Move::new(state, intent.to)).collect();
+    let is_moved = |finding: &&Finding| moves.iter().any(|one| one.service == finding.service);
+    let is_forced =
+        |finding: &&Finding| finding.verdict == Verdict::Block && intent.force.contains(&finding.check);
+    let forced: Vec<&Finding> = findings.iter().filter(is_forced).filter(is_moved).collect();
+    let parts = Parts { moves: &moves, refused: &refused, forced: &forced };
+    let message = message::compose(intent, parts, now);
+    let (base, to) = (tree.revision.clone(), intent.to);
+    Ok(Plan { base, to, moves, refused, files, findings, blocked_by, message })
 }
 
-fn read_states<'a>(
+/// The services that `intent` is about, in their order, and the names that are none.
+fn select<'a>(
     config: &'a Config,
     intent: &Intent,
     tree: &Tree,
-) -> Result<Vec<ServiceState<'a>>, Rejection> {
-    let mut states = Vec::new();
-    let mut problems = Vec::new();
-    for name in &intent.services {
-        match config.get(name) {
-            None => problems.push(unknown_service(config, name.as_str())),
-            Some(service) => {
-                let state = ServiceState::read(service, tree);
-                problems.extend(state.problems.iter().cloned());
-                states.push(state);
+) -> Result<(Vec<ServiceState<'a>>, Vec<Refused>), Rejection> {
+    let read = |service: &'a Service| ServiceState::read(service, tree);
+    let nothing = |detail: String, hint: String| {
+        Err(Rejection::Problems(vec![Problem::new(Code::NothingSelected, detail, hint)]))
+    };
+    match &intent.services {
+        Selection::Named(names) if names.is_empty() => {
+            nothing("the list of services is empty".to_owned(), "name the services to move".to_owned())
+        }
+        Selection::Named(names) => {
+            let unknown = names.iter().filter(|name| config.get(name).is_none());
+            let unknown = unknown.map(|name| {
+                let problem = unknown_service(config, name.as_str());
+                let problem = if names.len() > 1 { problem.of(name) } else { problem };
+                Refused { service: name.clone(), problems: vec![problem] }
+            });
+            let known = config.in_order().filter(|service| names.contains(&service.name));
+            Ok((known.map(read).collect(), unknown.collect()))
+        }
+        Selection::All => Ok((config.in_order().map(read).collect(), Vec::new())),
+        Selection::OnNode(label) => {
+            let states: Vec<_> = config.in_order().map(read).filter(|state| is_on(state, label)).collect();
+            if !states.is_empty() {
+                return Ok((states, Vec::new()));
             }
+            let labels: BTreeSet<String> = config.services().flat_map(node_labels).collect();
+            let hint = if labels.contains(label.as_str()) {
+                "services can be there but none is now; GET /api/services says where they are".to_owned()
+            } else {
+                let near = nearest(label.as_str(), labels.iter().map(String::as_str));
+                let near =
+                    if near.is_empty() { labels.iter().map(String::as_str).take(8).collect() } else { near };
+                format!("no service of the config can be there; the node labels are {}", near.join(", "))
+            };
+            nothing(format!("no service is on a node with the label {label}"), hint)
         }
     }
-    if problems.is_empty() { Ok(states) } else { Err(Rejection::Problems(problems)) }
+}
+
+/// Whether a node setting has this value; one that cannot be read and may have it counts.
+fn is_on(state: &ServiceState<'_>, label: &LabelValue) -> bool {
+    let is_label = |value: &Value| matches!(value, Value::String(text) if text == label.as_str());
+    let mut nodes = state.service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
+    nodes.any(|setting| match state.settings.iter().find(|read| *read.setting == *setting) {
+        Some(read) => read.current.as_ref().is_some_and(is_label),
+        None => is_label(&setting.primary) || is_label(&setting.backup),
+    })
+}
+
+/// Whoever empties a node must be told of a service that this role does not take off it.
+fn stays(state: &ServiceState<'_>, intent: &Intent) -> Option<Finding> {
+    let Selection::OnNode(label) = &intent.services else { return None };
+    let mut nodes = state.service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
+    let stays = nodes.any(|setting| setting.value(intent.to).to_string() == label.as_str());
+    stays.then(|| Finding {
+        check: Check::StaysOnNode,
+        verdict: Verdict::Warn,
+        service: state.name().clone(),
+        detail: format!(
+            "the {} role of {} is on a node with the label {label}, too; only its {} role is elsewhere",
+            intent.to,
+            state.name(),
+            intent.to.other()
+        ),
+    })
+}
+
+fn node_labels(service: &Service) -> impl Iterator<Item = String> {
+    let nodes = service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
+    nodes.flat_map(|setting| [setting.primary.to_string(), setting.backup.to_string()])
+}
+
+fn rejection(refused: &[Refused], against: Vec<Problem>) -> Rejection {
+    // A single service's problems need not repeat its name.
+    let problems = refused.iter().flat_map(|one| {
+        one.problems.iter().map(|problem| match (&problem.service, problem.code) {
+            (None, Code::ServiceNotFound) => problem.clone(),
+            _ => problem.clone().of(&one.service),
+        })
+    });
+    Rejection::Problems(problems.chain(against).collect())
+}
+
+/// A finding that blocks, among the problems of other services.
+fn blocks(finding: &Finding) -> Problem {
+    let hint = format!("look at the evidence; to go on regardless ask again with force={}", finding.check);
+    Problem::new(Code::CheckBlocked, finding.detail.clone(), hint).of(&finding.service)
+}
+
+/// Several services that are not where they were believed to be.
+fn together(mut problems: Vec<Problem>) -> Problem {
+    let details: Vec<String> = problems.iter().map(|problem| problem.detail.clone()).collect();
+    match (problems.pop(), problems.is_empty()) {
+        (Some(only), true) => Problem { service: None, ..only },
+        _ => expectation(details.join("; ")),
+    }
 }
 
 /// The problem of a service that is not configured.
@@ -132,36 +266,45 @@ pub fn unknown_service(config: &Config, name: &str) -> Problem {
     Problem::new(Code::ServiceNotFound, format!("no service {name:?} is configured"), hint)
 }
 
-fn meets(expected: &Expectation, states: &[ServiceState<'_>], tree: &Tree) -> Result<(), Rejection> {
-    let unmet = match expected {
-        Expectation::Active(active) => states
-            .iter()
-            .find(|state| state.active() != *active)
-            .map(|state| format!("{} is {}, not {active}", state.name(), state.active())),
-        Expectation::Commit(commit) => (tree.revision.commit != *commit)
-            .then(|| format!("the branch is at {}, not at {commit}", tree.revision)),
-        Expectation::Revision(revision) => (tree.revision.to_string() != *revision)
-            .then(|| format!("the branch is at {}, not at {revision}", tree.revision)),
+fn expectation(detail: String) -> Problem {
+    let hint = "look at the status, then ask again with what it shows";
+    Problem::new(Code::ExpectationFailed, detail, hint)
+}
+
+/// That the branch is not where the caller saw it.
+fn unmet(expected: &Expectation, tree: &Tree) -> Option<Problem> {
+    let (is_met, seen) = match expected {
+        Expectation::Active(_) => return None,
+        Expectation::Commit(commit) => (tree.revision.commit == *commit, commit.as_str()),
+        Expectation::Revision(revision) => (tree.revision.to_string() == *revision, revision.as_str()),
     };
-    match unmet {
-        None => Ok(()),
-        Some(detail) => Err(Rejection::Expectation(Problem::new(
-            Code::ExpectationFailed,
-            detail,
-            "look at the status, then ask again with what it shows",
-        ))),
+    (!is_met).then(|| expectation(format!("the branch is at {}, not at {seen}", tree.revision)))
+}
+
+/// That the service is not where the caller saw it.
+fn elsewhere(expected: &Expectation, state: &ServiceState<'_>) -> Option<Problem> {
+    match expected {
+        Expectation::Active(active) if state.active() != *active => {
+            Some(expectation(format!("{} is {}, not {active}", state.name(), state.active())))
+        }
+        Expectation::Active(_) | Expectation::Commit(_) | Expectation::Revision(_) => None,
     }
 }
 
-fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<FileChange>, Rejection> {
-    let mut changes: BTreeMap<&RepoPath, Vec<Change>> = BTreeMap::new();
-    for (setting, value) in states.iter().flat_map(|state| pending(state, to)) {
-        changes.entry(&setting.found.path).or_default().push(Change {
-            document: setting.found.document,
-            path: setting.setting.field.clone(),
-            value: value.clone(),
-            insert: setting.setting.insert,
-        });
+/// Every file that changes, and the services whose files cannot be changed.
+fn edit_files(states: &[&ServiceState<'_>], to: Role, tree: &Tree) -> (Vec<FileChange>, Vec<Refused>) {
+    let mut changes: BTreeMap<&RepoPath, Vec<(&ServiceName, Placed)>> = BTreeMap::new();
+    for state in states {
+        for (setting, value) in pending(state, to) {
+            let change = Change {
+                document: setting.found.document,
+                path: setting.setting.field.clone(),
+                value: value.clone(),
+                insert: setting.setting.insert,
+            };
+            let placed = Placed { patch: setting.found.patch, change };
+            changes.entry(&setting.found.path).or_default().push((state.name(), placed));
+        }
     }
     let edits: Vec<Edit<'_>> = changes
         .into_iter()
@@ -171,14 +314,28 @@ fn edit_files(states: &[ServiceState<'_>], to: Role, tree: &Tree) -> Result<Vec<
         })
         .collect();
     let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for made in make_all(&edits) {
+    let mut refused: Vec<Refused> = Vec::new();
+    for (edit, made) in edits.iter().zip(make_all(&edits)) {
         match made {
             Ok(file) => files.push(file),
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                for (service, problem) in edit.culprits(&problem) {
+                    match refused.iter_mut().find(|one| one.service == *service) {
+                        Some(one) => one.problems.push(problem),
+                        None => refused.push(Refused { service: service.clone(), problems: vec![problem] }),
+                    }
+                }
+            }
         }
     }
-    if problems.is_empty() { Ok(files) } else { Err(Rejection::Problems(problems)) }
+    (files, refused)
+}
+
+/// A change of the file itself, or of the patch at this position in a kustomization.
+#[derive(Debug, Clone)]
+struct Placed {
+    patch: Option<usize>,
+    change: Change,
 }
 
 /// Everything that changes in one file.
@@ -186,16 +343,48 @@ struct Edit<'t> {
     path: &'t RepoPath,
     source: &'t Source,
     blob: &'t BlobId,
-    changes: Vec<Change>,
+    changes: Vec<(&'t ServiceName, Placed)>,
 }
 
-impl Edit<'_> {
+impl<'t> Edit<'t> {
     fn make(&self) -> Result<FileChange, Problem> {
+        let changes: Vec<Placed> = self.changes.iter().map(|(_, change)| change.clone()).collect();
+        self.make_some(&changes)
+    }
+
+    /// The services that cannot be moved alone either, or all of the file if each could: they cannot together.
+    fn culprits(&self, together: &Problem) -> Vec<(&'t ServiceName, Problem)> {
+        let mut services: Vec<&ServiceName> = self.changes.iter().map(|(service, _)| *service).collect();
+        services.dedup();
+        if let [only] = services[..] {
+            return vec![(only, together.clone())];
+        }
+        let alone = services.iter().filter_map(|service| {
+            let own = self.changes.iter().filter(|(of, _)| of == service).map(|(_, change)| change.clone());
+            let problem = self.make_some(&own.collect::<Vec<_>>()).err()?;
+            Some((*service, problem))
+        });
+        let alone: Vec<_> = alone.collect();
+        if !alone.is_empty() {
+            return alone;
+        }
+        services.into_iter().map(|service| (service, together.clone())).collect()
+    }
+
+    fn make_some(&self, changes: &[Placed]) -> Result<FileChange, Problem> {
         let before = self.source.text();
-        let edited = match self.source.documents() {
-            Ok(documents) => manifest::edit_documents(before, documents, &self.changes),
-            Err(_) => manifest::edit(before, &self.changes),
+        let of = |patch: Option<usize>| -> Vec<Change> {
+            changes.iter().filter(|one| one.patch == patch).map(|one| one.change.clone()).collect()
         };
+        let patches: BTreeSet<usize> = changes.iter().filter_map(|one| one.patch).collect();
+        let edited = match self.source.documents() {
+            Ok(documents) if patches.is_empty() => manifest::edit_documents(before, documents, &of(None)),
+            Ok(_) | Err(_) => manifest::edit(before, &of(None)),
+        };
+        // Each patch is a text of its own, and they are edited one after the other.
+        let edited = patches
+            .into_iter()
+            .fold(edited, |edited, patch| manifest::edit_patch(edited?.text(), patch, &of(Some(patch))));
         match edited {
             Ok(edited) => Ok(FileChange {
                 path: self.path.clone(),

@@ -5,10 +5,10 @@ use std::fmt;
 use crate::code::{Code, Problem};
 use crate::config::{Service, Setting, Target};
 use crate::field::{FieldPath, Segment, Value};
-use crate::manifest::{self, Field, Scalar};
+use crate::manifest::{self, Embedded, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
-use crate::tree::{Found, Tree, unreadable};
-use crate::yaml::{Anchors, Node, Place};
+use crate::tree::{Found, Tree, unreadable, variable};
+use crate::yaml::{self, Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
@@ -102,7 +102,10 @@ impl<'a> ServiceState<'a> {
         for setting in &service.settings {
             let result = tree.listing.find(&setting.target).and_then(|found| {
                 let documents = documents(tree, &found, &setting.target)?;
-                SettingState::read(setting, found, documents)
+                match found.patch {
+                    None => SettingState::read(setting, found, documents, tree),
+                    Some(index) => SettingState::read_patch(setting, found, documents, index, tree),
+                }
             });
             match result {
                 Ok(setting) => state.settings.push(setting),
@@ -147,6 +150,33 @@ fn documents<'t>(tree: &'t Tree, found: &Found, target: &Target) -> Result<&'t [
     source.documents().map_err(|error| unreadable(&found.path, error.place, &error.message))
 }
 
+/// The problem of a field that a template fills in, with where its value comes from as far as the repository tells.
+fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree) -> Problem {
+    let Some(variable) = variable(template) else { return problem };
+    let covering = tree.listing.covering(&found.path);
+    let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
+    let hint = if let Some((flux, value)) = defined {
+        let (path, line) = (flux.path, flux.place.line);
+        format!(
+            "the value {value:?} comes from the Flux Kustomization in {path}:{line}; configure a setting with target {{kind: Kustomization, name: {}, namespace: {}}} and field spec.postBuild.substitute.{variable}",
+            flux.name, flux.namespace
+        )
+    } else {
+        let mut others: Vec<String> =
+            covering.iter().flat_map(|flux| flux.others().iter().cloned()).collect();
+        others.sort();
+        others.dedup();
+        if others.is_empty() {
+            return problem;
+        }
+        format!(
+            "{variable} is in none of the Kustomizations' substitute; it may come from {}: configure a setting there, or write the value here",
+            others.join(" or ")
+        )
+    };
+    Problem { hint, ..problem }
+}
+
 /// The keys of the mapping that `field` belongs into.
 fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
     let anchors = Anchors::of(document);
@@ -169,14 +199,45 @@ fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
 }
 
 impl<'a> SettingState<'a> {
-    fn read(setting: &'a Setting, found: Found, documents: &[Node]) -> Result<Self, Problem> {
+    /// Reads the field in a patch that is written as text in a kustomization.
+    fn read_patch(
+        setting: &'a Setting,
+        found: Found,
+        documents: &[Node],
+        index: usize,
+        tree: &Tree,
+    ) -> Result<Self, Problem> {
+        let source = tree.sources.get(&found.path);
+        let patch = source.and_then(|source| Embedded::find(documents, source.text(), index));
+        let Some(patch) = patch else {
+            let detail =
+                format!("the patch for {} in {} is not written as a block text", setting.target, found.path);
+            let hint = "write it as patch: |- with its lines below, without anchor and tag";
+            let problem = Problem::new(Code::FieldUneditable, detail, hint);
+            return Err(problem.in_file(&found.path, Some(found.place)));
+        };
+        let inner = yaml::parse(patch.text)
+            .map_err(|error| unreadable(&found.path, patch.place(error.place), &error.message))?;
+        match Self::read(setting, found, &inner, tree) {
+            Ok(state) => Ok(Self { place: patch.place(state.place), ..state }),
+            Err(problem) => Err(Problem { place: problem.place.map(|place| patch.place(place)), ..problem }),
+        }
+    }
+
+    fn read(setting: &'a Setting, found: Found, documents: &[Node], tree: &Tree) -> Result<Self, Problem> {
         let in_file = |problem: Problem, place| problem.in_file(&found.path, Some(place));
-        let field = manifest::read(documents, found.document, &setting.field)
-            .map_err(|error| in_file(error.problem(), error.place))?;
+        let refused = |error: FieldError| {
+            let problem = in_file(error.problem(), error.place);
+            if let FieldErrorKind::Templated(template) = &error.kind {
+                return told_where_from(problem, template, &found, tree);
+            }
+            problem
+        };
+        let field = manifest::read(documents, found.document, &setting.field).map_err(refused)?;
         let (current, place) = match field {
             // What a template fills in is not known here; that a value is shared or oddly written matters to edits only.
             Field::Present { editable: Err(error), .. } if error.code() == Code::FieldTemplated => {
-                return Err(in_file(error.problem(), error.place));
+                return Err(refused(error));
             }
             Field::Present { value: Scalar::Value(value), place, .. } => (Some(value), place),
             Field::Present { value: Scalar::Null, place, .. } | Field::Absent { place, .. } => (None, place),

@@ -47,6 +47,42 @@ fn and(more: &str, expected: Expected<'_>) {
     refused(&format!("{GOOD}{more}"), expected);
 }
 
+/// The good config as the data of a ConfigMap.
+fn config_map(text: &str) -> String {
+    let text: String = text.lines().map(|line| format!("    {line}\n")).collect();
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  services.yaml: |\n{text}")
+}
+
+#[test]
+fn a_config_in_a_config_map_is_read_and_its_mistakes_are_placed_in_the_manifest() {
+    assert_eq!(parse(&config_map(GOOD)), parse(GOOD));
+    let after_another =
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: a}}\n---\n{}", config_map(GOOD));
+    assert_eq!(parse(&after_another), parse(GOOD));
+    let quoted = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  services.yaml: {GOOD:?}\n");
+    assert_eq!(parse(&quoted), parse(GOOD));
+
+    let misspelt = GOOD.replace("backup_pvc", "backup_pcv");
+    refused(&config_map(&misspelt), &[(7, 7, "backup_pvc"), (12, 9, "unknown key")]);
+    // Blank lines and comments count, and the column is that of the manifest.
+    let commented = format!("\n# ours\n\n{misspelt}");
+    refused(&config_map(&commented), &[(10, 7, "backup_pvc"), (15, 9, "unknown key")]);
+    // A text that is not written out in lines has no places in the file.
+    let quoted = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  services.yaml: {:?}\n", "services: 1\n");
+    refused(&quoted, &[(4, 18, "in services.yaml, line 1, column 11: 'services' must be a mapping")]);
+}
+
+#[test]
+fn a_manifest_without_one_config_is_refused() {
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  service.yaml: x\n";
+    refused(other, &[(1, 1, "no ConfigMap in this manifest holds services.yaml")]);
+    refused("apiVersion: v1\nkind: Secret\ndata: {services.yaml: x}\n", &[(1, 1, "no ConfigMap")]);
+    let twice = format!("{}---\n{}", config_map(GOOD), config_map(GOOD));
+    refused(&twice, &[(20, 3, "more than one ConfigMap")]);
+    refused("apiVersion: v1\nkind: ConfigMap\ndata: {services.yaml: {a: b}}\n", &[(3, 23, "is not a text")]);
+    refused(&config_map(&config_map(GOOD)), &[(6, 5, "a Kubernetes manifest")]);
+}
+
 #[test]
 fn the_good_config_is_good() {
     assert_eq!(parse(GOOD).unwrap().services().len(), 1);
@@ -72,7 +108,7 @@ fn a_text_that_is_no_config_is_refused() {
     and("---\nservices: {}\n", &[(11, 1, "more than one YAML document")]);
     refused(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  services.yaml: |\n    services: {}\n",
-        &[(1, 1, "of a ConfigMap give only")],
+        &[(6, 5, "the config has no services")],
     );
 }
 
@@ -298,4 +334,31 @@ fn problems_are_one_line_each_in_the_order_of_the_text_and_serialize() {
     assert_eq!(json[1]["line"], 7);
     assert_eq!(json[1]["column"], 17);
     assert_eq!(json[1]["hint"], "quote it: \"1\"");
+}
+
+#[test]
+fn an_order_names_services_and_has_no_circle() {
+    let config = |afters: [&str; 3]| {
+        let entry = |name: &str, after: &str| {
+            let short = GOOD.split_once("sonarr:\n").map_or("", |(_, rest)| rest).replace("sonarr", name);
+            let after = if after.is_empty() { String::new() } else { format!("    after: {after}\n") };
+            format!("  {name}:\n{after}{short}")
+        };
+        let entries = ["a", "b", "c"].iter().zip(afters).map(|(name, after)| entry(name, after));
+        format!("services:\n{}", entries.collect::<String>())
+    };
+    let order = |afters| -> Vec<String> {
+        let config = parse(&config(afters)).expect("the config is good");
+        config.in_order().map(|service| service.name.to_string()).collect()
+    };
+    assert_eq!(order(["", "", ""]), ["a", "b", "c"]);
+    assert_eq!(order(["[c]", "", ""]), ["b", "c", "a"]);
+    assert_eq!(order(["[b, c]", "[c]", ""]), ["c", "b", "a"]);
+    refused(&config(["[c]", "", "[b, bb]"]), &[(20, 16, "did you mean 'b'")]);
+    refused(&config(["[a]", "", ""]), &[(3, 13, "service a comes after itself")]);
+    refused(&config(["", "[c]", "[a, b]"]), &[(11, 13, "b after c after b")]);
+    refused(&config(["[b]", "[c]", "[a]"]), &[(3, 13, "a after b after c after a")]);
+    refused(&config(["[b, b]", "", ""]), &[(3, 16, "after b twice")]);
+    refused(&config(["b", "", ""]), &[(3, 12, "must be a list")]);
+    refused(&config(["[true, B]", "", ""]), &[(3, 13, "quote it"), (3, 19, "RFC 1123")]);
 }

@@ -55,7 +55,9 @@ fn good_configs_are_good() {
     texts.push(std::fs::read_to_string(root().join("crates/failover-api/demo/services.yaml")).unwrap());
     let document = std::fs::read_to_string(root().join("docs/config.md")).unwrap();
     let blocks = document.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
-    texts.extend(blocks.filter(|block| block.contains("services:")).map(str::to_owned));
+    // The manifest around a config is not what editors check by this schema.
+    let configs = blocks.filter(|block| block.contains("services:") && !block.contains("kind: ConfigMap"));
+    texts.extend(configs.map(str::to_owned));
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for scenario in std::fs::read_dir(scenarios).unwrap() {
         texts.push(std::fs::read_to_string(scenario.unwrap().path().join("services.yaml")).unwrap());

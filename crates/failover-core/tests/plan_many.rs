@@ -63,6 +63,7 @@ fn intent(services: impl Iterator<Item = String>) -> Intent {
     Intent {
         services: services.map(|name| ServiceName::new(name).unwrap()).collect(),
         to: Role::Backup,
+        partial: false,
         reason: None,
         requested_by: None,
         expect: None,

@@ -10,12 +10,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use failover_core::change::Refused;
 use failover_core::check::Check;
 use failover_core::config::{self, Config};
-use failover_core::intent::{Expectation, Intent};
+use failover_core::intent::{Expectation, Intent, Selection};
 use failover_core::name::{
-    Actor, BlobId, BranchName, CommitId, IdempotencyKey, OperationId, Reason, RepoPath, Revision, Role,
-    ServiceName,
+    Actor, BlobId, BranchName, CommitId, IdempotencyKey, LabelValue, OperationId, Reason, RepoPath, Revision,
+    Role, ServiceName,
 };
 use failover_core::plan::{self, Plan, Rejection};
 use failover_core::render;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 struct Step {
     promote: Option<String>,
     demote: Option<String>,
+    partial: bool,
     reason: Option<String>,
     requested_by: Option<String>,
     expect: Option<String>,
@@ -74,9 +76,13 @@ fn run(scenario: &Path) -> String {
         let tree = tree(&config, &files, index);
         let (intent, title) = intent(step, index);
         writeln!(out, "==== {title}").unwrap();
-        for name in &intent.services {
-            if let Some(service) = config.get(name) {
-                writeln!(out, "{name} is {}", ServiceState::read(service, &tree).active()).unwrap();
+        for service in config.services() {
+            let is_named = match &intent.services {
+                Selection::Named(names) => names.contains(&service.name),
+                Selection::OnNode(_) | Selection::All => true,
+            };
+            if is_named {
+                writeln!(out, "{} is {}", service.name, ServiceState::read(service, &tree).active()).unwrap();
             }
         }
         let now: Timestamp = "2026-01-15T14:32:15Z".parse().unwrap();
@@ -115,10 +121,24 @@ fn write_plan(out: &mut String, plan: &Plan) {
     for finding in &plan.blocked_by {
         writeln!(out, "BLOCKED by {}", finding.check).unwrap();
     }
+    for Refused { service, problems } in &plan.refused {
+        for problem in problems {
+            writeln!(out, "{service} stays: {} {problem}\n  hint: {}", problem.code, problem.hint).unwrap();
+        }
+    }
     if plan.is_empty() {
         writeln!(out, "nothing changes").unwrap();
     } else {
         writeln!(out, "---- message\n{}---- diff\n{}", plan.message, render::unified_diff(plan)).unwrap();
+    }
+}
+
+/// Names, `all`, or `node LABEL`.
+fn selection(text: &str) -> Selection {
+    match text.strip_prefix("node ") {
+        Some(label) => Selection::OnNode(LabelValue::new(label).unwrap()),
+        None if text == "all" => Selection::All,
+        None => text.split(", ").map(|name| ServiceName::new(name).unwrap()).collect(),
     }
 }
 
@@ -129,8 +149,9 @@ fn intent(step: &Step, index: usize) -> (Intent, String) {
         _ => panic!("a step promotes or demotes"),
     };
     let intent = Intent {
-        services: names.split(", ").map(|name| ServiceName::new(name).unwrap()).collect(),
+        services: selection(names),
         to,
+        partial: step.partial,
         reason: step.reason.as_ref().map(|reason| Reason::new(reason).unwrap()),
         requested_by: step.requested_by.as_ref().map(|actor| Actor::new(actor).unwrap()),
         expect: step.expect.as_ref().map(|expect| Expectation::parse(expect).unwrap()),

@@ -30,6 +30,14 @@ pub enum BranchReport {
     Silent,
 }
 
+impl BranchReport {
+    /// Whether the branch was not moved for a reason that begins like this.
+    #[must_use]
+    pub fn is_rejected_with(&self, beginning: &str) -> bool {
+        matches!(self, Self::Rejected(reason) if reason.starts_with(beginning))
+    }
+}
+
 /// Why there is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {

@@ -1,4 +1,4 @@
-//! Many services moved in one commit. No route asks for that, so the library is driven here, in this process.
+//! Many services moved in one commit. The library is driven here, in this process.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use failover_api::git::{RemoteUrl, Repository, SecretFolder, Settings, SshSettings};
 use failover_api::pipeline::{self, Moved, Observers, Pipeline};
 use failover_api::{clock, source};
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Role, ServiceName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -116,8 +116,9 @@ fn wait_armed(log: &Receiver<String>) {
 impl Flow for Batch<'_> {
     fn go(&mut self) -> Duration {
         let intent = Intent {
-            services: self.services.clone(),
+            services: Selection::Named(self.services.clone()),
             to: if self.at_backup { Role::Primary } else { Role::Backup },
+            partial: false,
             reason: None,
             requested_by: None,
             expect: None,

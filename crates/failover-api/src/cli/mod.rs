@@ -1,11 +1,33 @@
 //! The command line.
 
+mod program;
 mod output;
+mod ending;
+mod interrupt;
+mod progress;
 mod stop;
+mod repository;
 mod serve;
 mod demo;
 mod token;
 mod documents;
+mod answers;
+mod asked;
+mod client;
+mod person;
+mod direct;
+mod form;
+mod table;
+mod target;
+mod watch;
+mod reads;
+mod prompt;
+mod moves;
+mod stages;
+mod doctor;
+mod clone;
+mod check;
+mod scan;
 mod run;
 
 pub use output::fail;

@@ -1,10 +1,10 @@
 //! The only place that prints.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use failover_core::code::Class;
+use failover_core::code::Exit;
 
 /// Values of arguments that are longer than this are not repeated: they may be a token in the wrong place.
 const LONGEST_SHOWN: usize = 20;
@@ -14,10 +14,93 @@ pub(super) fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
+/// Prints a text as it is.
+pub(super) fn print(text: impl Display) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = write!(stdout, "{text}");
+    let _ = stdout.flush();
+}
+
+/// Prints a line beside the output, where it does not disturb whoever reads that.
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Prints a text beside the output, without ending the line.
+pub(super) fn note_part(text: impl Display) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "{text}");
+    let _ = stderr.flush();
+}
+
 /// Prints why the command cannot go on.
 pub fn fail(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr().lock(), "error: {message}");
-    ExitCode::from(Class::Problem.exit_code())
+    note(format_args!("error: {message}"));
+    ExitCode::from(Exit::Problem.number())
+}
+
+/// Where a text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// What was asked for.
+    Output,
+    /// What is said beside it.
+    Notes,
+}
+
+impl Stream {
+    /// Whether a person looks at it.
+    pub(super) fn is_terminal(self) -> bool {
+        match self {
+            Self::Output => std::io::stdout().is_terminal(),
+            Self::Notes => std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// How texts there may look.
+    pub(super) fn paint(self) -> Paint {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Paint(self.is_terminal() && !unwanted && !dumb)
+    }
+}
+
+/// Colours, where somebody sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Paint(bool);
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Unusual,
+    Bad,
+    Faint,
+    Strong,
+    Place,
+}
+
+impl Paint {
+    /// The text in its tone.
+    pub(super) fn tone(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Unusual => "33",
+            Tone::Bad => "31",
+            Tone::Faint => "2",
+            Tone::Strong => "1",
+            Tone::Place => "36",
+        };
+        if self.0 && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// A text from elsewhere, so that it cannot steer a terminal: a commit's author may be named anything.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Prints what is wrong with the command line, or the help that was asked for. What may hold a secret is not repeated.
@@ -34,8 +117,8 @@ pub(super) fn refuse(error: &clap::Error) -> ExitCode {
         .chain(variables.map(|(_, value)| value))
         .map(|value| value.to_string_lossy().into_owned())
         .collect();
-    let _ = write!(std::io::stderr().lock(), "{}", veiled(error.render().to_string(), &given));
-    ExitCode::from(Class::Problem.exit_code())
+    note_part(veiled(error.render().to_string(), &given));
+    ExitCode::from(Exit::Problem.number())
 }
 
 /// The text without the values among `given` that may hold a secret.

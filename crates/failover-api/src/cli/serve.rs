@@ -1,21 +1,21 @@
 //! `failover-api serve`
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use failover_core::name::{BranchName, RepoPath};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::repository::RepositoryFlags;
 use super::stop::stop_signal;
 use crate::auth::{Admission, Authentication, Authenticator, Reads, TokenFile};
 use crate::cluster::{self, Follower, Reviewer, SecretCopy, SecretName};
-use crate::git::{self, Author, RemoteError, RemoteUrl, Repository, SecretFolder, Signer, SshSettings};
+use crate::git::{self, RemoteError, RemoteUrl, Repository};
 use crate::http::{self, AppState};
 use crate::pipeline::{self, Observers, Pipeline};
 use crate::source;
@@ -24,28 +24,8 @@ use crate::web;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// The services that can move: services.yaml.
-    #[arg(long, env = "FAILOVER_API_CONFIG", value_name = "FILE", default_value = "services.yaml")]
-    config: PathBuf,
-    /// The repository that Flux reads: https://host/path, ssh://user@host/path, user@host:path or a local path.
-    #[arg(long, env = "FAILOVER_API_REPO", hide_env_values = true, value_name = "URL|PATH")]
-    repo: String,
-    /// The branch that Flux reads [default: the repository's HEAD].
-    #[arg(long, env = "FAILOVER_API_BRANCH")]
-    branch: Option<BranchName>,
-    /// The folder to search for manifests [default: the whole repository].
-    #[arg(long, env = "FAILOVER_API_ROOT", value_name = "FOLDER", value_parser = parse_root)]
-    root: Option<RepoPath>,
-    /// The private key for SSH, without passphrase.
-    #[arg(long, env = "FAILOVER_API_SSH_KEY", value_name = "FILE")]
-    ssh_key: Option<PathBuf>,
-    /// The SSH host keys to trust; no other is.
-    #[arg(long, env = "FAILOVER_API_KNOWN_HOSTS", value_name = "FILE")]
-    known_hosts: Option<PathBuf>,
-    /// A folder with the files of a Git Secret as Flux knows it: identity and known_hosts, or username and password,
-    /// bearerToken, ca.crt, tls.crt and tls.key, githubAppID and its companions. Read again when they change.
-    #[arg(long, env = "FAILOVER_API_GIT_SECRET_DIR", value_name = "FOLDER")]
-    git_secret_dir: Option<PathBuf>,
+    #[command(flatten)]
+    repository: RepositoryFlags,
     /// The Git Secret itself, read through the Kubernetes API: in a pod as its ServiceAccount, elsewhere as KUBECONFIG says.
     /// Nothing else of the cluster is read. Asked for again every 15 seconds.
     #[arg(
@@ -55,26 +35,9 @@ pub(super) struct Flags {
         conflicts_with = "git_secret_dir"
     )]
     git_secret: Option<SecretName>,
-    /// Your own OpenSSH configuration, for jump hosts and keys in hardware. It cannot loosen the checks made here.
-    #[arg(long, env = "FAILOVER_API_SSH_CONFIG", value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
-    /// An OpenSSH private key that signs each commit, for Flux's spec.verify. Ed25519 or ECDSA, without passphrase.
-    #[arg(long, env = "FAILOVER_API_SIGNING_KEY", value_name = "FILE")]
-    signing_key: Option<PathBuf>,
-    /// Where to keep the local copy of the repository, preferably in memory [default: the temporary folder].
-    #[arg(long, env = "FAILOVER_API_CACHE_DIR", value_name = "FOLDER")]
-    cache_dir: Option<PathBuf>,
     /// How often to look at the repository when nobody asks, 1s to 1h.
     #[arg(long, env = "FAILOVER_API_POLL", value_name = "DURATION", default_value = "30s", value_parser = parse_poll)]
     poll: Duration,
-    /// Who commits are made by.
-    #[arg(
-        long,
-        env = "FAILOVER_API_AUTHOR",
-        value_name = "NAME <EMAIL>",
-        default_value = "failover-api <failover-api@cluster.local>"
-    )]
-    author: Author,
     /// Who is told at once that a commit landed: Flux's Receivers and other webhooks. Read again when it changes.
     #[arg(long, env = "FAILOVER_API_RECEIVERS", value_name = "FILE")]
     receivers: Option<PathBuf>,
@@ -100,11 +63,6 @@ pub(super) struct Flags {
     allow_unauthenticated_moves: bool,
 }
 
-fn parse_root(text: &str) -> Result<RepoPath, String> {
-    let text = text.trim_start_matches("./").trim_end_matches('/');
-    RepoPath::new(text).map_err(|error| error.to_string())
-}
-
 fn parse_poll(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration =
         text.parse().map_err(|_| "must be a duration such as 30s or 5m".to_owned())?;
@@ -118,46 +76,23 @@ fn parse_poll(text: &str) -> Result<Duration, String> {
 pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     telemetry::start(flags.log_format, LevelFilter::INFO);
     let admission = admission(&flags)?;
-    let url = RemoteUrl::parse(&flags.repo).map_err(|error| format!("--repo: {error}"))?;
+    let repository = &flags.repository;
+    let url = repository.url()?;
     let cluster = match &flags.git_secret {
-        Some(name) => Some(read_secret(name, &url, &flags).await?),
+        Some(name) => Some(read_secret(name, &url, repository).await?),
         None => None,
     };
-    let secret_folder =
-        cluster.as_ref().map(|secret| secret.folder().to_owned()).or(flags.git_secret_dir.clone());
-    let ssh = ssh_settings(&url, &flags, secret_folder.as_deref())?;
-    if let RemoteUrl::Http { text } = &url
-        && text.starts_with("http://")
-    {
-        tracing::warn!(
-            "http:// sends credentials and commits in the clear; use https:// unless the network is trusted"
-        );
-    }
-    if let Some(folder) = flags.git_secret_dir.as_ref().filter(|folder| !folder.is_dir()) {
-        tracing::warn!(folder = %folder.display(), "--git-secret-dir is not there yet");
-    }
-    let secret = SecretFolder(secret_folder);
-    let settings = git::Settings { url, branch: flags.branch, ssh, secret, cache: flags.cache_dir };
+    let git = repository.git(url, cluster.as_ref().map(Follower::folder))?;
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| {
         format!("--listen {} cannot be used: {error}; give another address or port", flags.listen)
     })?;
-    let signer = flags.signing_key.as_deref().map(Signer::new);
-    if let Some(error) = signer.as_ref().and_then(|signer| signer.check().err()) {
+    let credentials = cluster.as_ref().map(Follower::problem);
+    let pipeline = pipeline::Settings { credentials, ..repository.pipeline(flags.poll) };
+    if let Some(error) = pipeline.signer.as_ref().and_then(|signer| signer.check().err()) {
         tracing::warn!(%error, "nothing can be committed until this is repaired");
     }
-    let server = Server {
-        git: settings,
-        config: flags.config,
-        receivers: flags.receivers,
-        pipeline: pipeline::Settings {
-            author: flags.author,
-            root: flags.root,
-            poll: flags.poll,
-            signer,
-            credentials: cluster.as_ref().map(Follower::problem),
-        },
-        admission,
-    };
+    let server =
+        Server { git, config: flags.repository.config, receivers: flags.receivers, pipeline, admission };
     let running = server.start()?;
     if let Some(secret) = cluster {
         tokio::spawn(renew_rejected(running.pipeline().failures(), secret));
@@ -188,7 +123,11 @@ fn admission(flags: &Flags) -> Result<Admission, String> {
 
 /// Starts to read the Secret. Whether it can be read is a matter of health, and no reason not to start: reads are
 /// answered, and what is wrong is told.
-async fn read_secret(name: &SecretName, url: &RemoteUrl, flags: &Flags) -> Result<Follower, String> {
+async fn read_secret(
+    name: &SecretName,
+    url: &RemoteUrl,
+    flags: &RepositoryFlags,
+) -> Result<Follower, String> {
     let mut needed = Vec::new();
     if matches!(url, RemoteUrl::Ssh { .. }) && flags.ssh_config.is_none() {
         needed.extend(flags.ssh_key.is_none().then_some("identity"));
@@ -211,42 +150,6 @@ async fn renew_rejected(mut failures: watch::Receiver<Option<RemoteError>>, secr
             secret.look_soon();
         }
     }
-}
-
-/// The SSH files: those that are named, or those of the Secret.
-fn ssh_settings(
-    url: &RemoteUrl,
-    flags: &Flags,
-    secret: Option<&Path>,
-) -> Result<Option<SshSettings>, String> {
-    if !matches!(url, RemoteUrl::Ssh { .. }) {
-        return Ok(None);
-    }
-    let of_secret = |name: &str| secret.map(|folder| folder.join(name));
-    let key = flags.ssh_key.clone().or_else(|| of_secret("identity"));
-    let known_hosts = flags.known_hosts.clone().or_else(|| of_secret("known_hosts"));
-    if flags.ssh_config.is_none() && (key.is_none() || known_hosts.is_none()) {
-        return Err(
-            "a repository behind SSH needs --ssh-key and --known-hosts, or --git-secret or --git-secret-dir with identity and known_hosts; ssh-keyscan shows a server's host keys"
-                .to_owned(),
-        );
-    }
-    let absolute = |path: Option<PathBuf>| {
-        let Some(path) = path else { return Ok(None) };
-        if !path.exists() {
-            tracing::warn!(file = %path.display(), "the file is not there yet");
-        }
-        std::path::absolute(&path).map(Some).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let shim =
-        std::env::current_exe().map_err(|error| format!("this program's own file is unknown: {error}"))?;
-    let config = flags.ssh_config.clone();
-    Ok(Some(SshSettings {
-        key: absolute(key)?,
-        known_hosts: absolute(known_hosts)?,
-        config: absolute(config)?,
-        shim,
-    }))
 }
 
 /// Everything that a server is made of.

@@ -20,7 +20,7 @@ impl CommitPages {
                 let host = destination.rsplit_once('@').map_or(destination.as_str(), |(_, host)| host);
                 (if host.contains(':') { return None } else { host }, path.trim_start_matches('/'))
             }
-            RemoteUrl::Local(_) => return None,
+            RemoteUrl::Local(_) | RemoteUrl::Clone(_) => return None,
         };
         let host = host.to_ascii_lowercase();
         // Both hosts also answer SSH on port 443 under a name of its own.

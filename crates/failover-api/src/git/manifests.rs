@@ -93,6 +93,7 @@ fn is_below(path: &str, root: &RepoPath) -> bool {
     path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn is_manifest(name: &str) -> bool {
+/// Whether a file of this name may hold manifests.
+pub(super) fn is_manifest(name: &str) -> bool {
     name == "Kustomization" || [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }

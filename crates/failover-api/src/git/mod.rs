@@ -1,12 +1,14 @@
 //! The Git engine: a warm local mirror, and the one remote branch that is the product's database and lock.
 
+mod service;
+mod work_tree;
 mod url;
 mod commit_page;
 mod error;
 mod veil;
+mod upstream;
 mod github_app;
 mod secret;
-mod service;
 mod ssh_user;
 mod ssh;
 mod process;
@@ -20,6 +22,7 @@ mod commit;
 mod signing;
 mod tree_edit;
 mod manifests;
+pub mod files;
 mod cache;
 mod mirror;
 mod fetch;
@@ -38,4 +41,5 @@ pub use repository::{Found, Repository, Settings};
 pub use secret::SecretFolder;
 pub use signing::{Signer, SigningError};
 pub use ssh::{SshSettings, run_as_ssh_if_asked};
+pub use upstream::{Upstream, UpstreamError};
 pub use url::{RemoteUrl, UrlError};

@@ -85,6 +85,9 @@ const POLICY: [&str; 10] = [
     "read-only",
 ];
 
+/// What Git says when the files of a branch that is checked out cannot follow it.
+const WORK_TREE: [&str; 2] = ["push-to-checkout hook declined", "Working directory has "];
+
 /// How servers say that the branch is not where our request said it must be.
 const MOVED_ON: [&str; 6] = [
     "incorrect old value provided",
@@ -134,6 +137,10 @@ fn rejected(reason: &str, words: &str) -> PushOutcome {
         || reason.starts_with("failed to update ref") && words.contains("but expected");
     if raced {
         return PushOutcome::LostRace;
+    }
+    if WORK_TREE.iter().any(|said| reason.starts_with(said)) {
+        let detail = format!("the clone's files were left as they are: {}", quote(words));
+        return PushOutcome::Refused(RemoteError::new(Code::WorkTreeChanged, detail));
     }
     if POLICY.iter().any(|said| reason.contains(said)) {
         let words =

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::error::RemoteError;
 use super::service::{ProtocolVersion, Service, Via, environment};
 use super::ssh::{SshCommand, Version};
+use super::work_tree::WorkTree;
 
 /// More words on standard error than these, in bytes, are read and dropped.
 const MAX_WORDS: usize = 64 * 1024;
@@ -24,6 +25,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(super) enum Launcher {
     /// On this machine, for a repository in this folder.
     Local(PathBuf),
+    /// On this machine, for a clone whose files follow its branch.
+    Clone(WorkTree),
     /// On the other side of an SSH connection.
     Ssh(Box<SshCommand>),
 }
@@ -32,7 +35,7 @@ impl Launcher {
     /// The version of the files that a program started now is reached with.
     pub(super) fn version(&self) -> Version {
         match self {
-            Self::Local(_) => Version::default(),
+            Self::Local(_) | Self::Clone(_) => Version::default(),
             Self::Ssh(ssh) => ssh.version(),
         }
     }
@@ -52,6 +55,7 @@ impl Launcher {
                 command.env_clear().envs(environment()).env("GIT_CONFIG_GLOBAL", "/dev/null");
                 command
             }
+            Self::Clone(clone) => clone.command(service),
             Self::Ssh(ssh) => ssh.command(service, via)?,
         };
         if version == ProtocolVersion::Second {

@@ -29,6 +29,7 @@ use super::service::Service;
 use super::session::{Sent, Session, reference};
 use super::ssh::{SshCommand, SshSettings};
 use super::url::RemoteUrl;
+use super::work_tree::WorkTree;
 
 /// The longest that one look at the remote may take, with what is new on the branch.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
@@ -125,6 +126,9 @@ impl Remote {
     ) -> std::io::Result<Self> {
         let transport = match (url, ssh) {
             (RemoteUrl::Local(path), _) => Transport::Command(Arc::new(Launcher::Local(path.clone()))),
+            (RemoteUrl::Clone(path), _) => {
+                Transport::Command(Arc::new(Launcher::Clone(WorkTree::new(path, folder)?)))
+            }
             (RemoteUrl::Ssh { destination, port, path, .. }, Some(settings)) => {
                 let ssh = SshCommand::new(settings, destination, *port, path, folder)?;
                 Transport::Command(Arc::new(Launcher::Ssh(Box::new(ssh))))

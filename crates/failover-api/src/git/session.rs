@@ -173,6 +173,11 @@ impl Session {
         };
         let ended = tokio::time::timeout_at(deadline, conversation).await;
         let why = match ended {
+            // This hook's words do not come as those of other hooks.
+            Ok(Ok(report)) if report.branch.is_rejected_with("push-to-checkout") => {
+                let words = format!("{}\n{}", reader.words(), rest.last_words().await);
+                return Sent::Reported(report, words);
+            }
             Ok(Ok(report)) => {
                 tracker.spawn(finish(stdout, rest, HOOKS_LIMIT));
                 return Sent::Reported(report, reader.words());

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::work_tree::clone_at;
+
 /// The address of a Git remote. It never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteUrl {
     /// A repository on this machine.
     Local(PathBuf),
+    /// A clone on this machine, in which the branch that is checked out moves together with its files.
+    Clone(PathBuf),
     /// A repository behind an SSH server.
     Ssh {
         /// `user@host`, or `host` alone for the user `git`.
@@ -103,6 +107,18 @@ impl RemoteUrl {
         }
     }
 
+    /// The same, and a local path is that of the clone which it is or lies in, for a person who works there.
+    #[must_use]
+    pub fn or_clone(self) -> Self {
+        match self {
+            Self::Local(path) => match clone_at(&path) {
+                Some(folder) => Self::Clone(folder),
+                None => Self::Local(path),
+            },
+            Self::Clone(_) | Self::Ssh { .. } | Self::Http { .. } => self,
+        }
+    }
+
     fn local(text: &str) -> Result<Self, UrlError> {
         Path::new(text).canonicalize().map(Self::Local).map_err(|error| {
             let reason = error.to_string();
@@ -148,7 +164,7 @@ impl RemoteUrl {
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local(path) => path.display().fmt(f),
+            Self::Local(path) | Self::Clone(path) => path.display().fmt(f),
             Self::Ssh { text, .. } | Self::Http { text } => f.write_str(text),
         }
     }

@@ -136,6 +136,103 @@ pub(super) fn moved(moved: &Moved) -> Value {
     answer
 }
 
+/// What a plan for a batch would do.
+pub(super) fn batch_dry_run(plan: &Plan, view: &View) -> Value {
+    let mut answer = json!({ "dry_run": true, "changed": !plan.is_empty(), "to": plan.to });
+    add_lines(&mut answer, plan, "would-move");
+    answer["findings"] = json!(plan.findings);
+    answer["blocked_by"] = json!(plan.blocked_by);
+    answer["files"] = json!(plan.files.iter().map(|file| &file.path).collect::<Vec<_>>());
+    answer["message"] = if plan.is_empty() { Value::Null } else { json!(plan.message) };
+    answer["diff"] = json!(render::unified_diff(plan));
+    add_view(&mut answer, view);
+    answer
+}
+
+/// What a batch did, with a line for each service.
+pub(super) fn batch_moved(moved: &Moved) -> Value {
+    let (mut answer, view) = match moved {
+        Moved::Changed { committed, plan, event, view } => {
+            let mut answer = json!({
+                "changed": true,
+                "replayed": event.is_some(),
+                "commit": committed.commit(),
+                "operation_id": committed.operation(),
+            });
+            if let Some(plan) = plan {
+                answer["to"] = json!(plan.to);
+                add_lines(&mut answer, plan, MOVED);
+                answer["findings"] = json!(plan.findings);
+            } else if let Some(event) = event {
+                answer["to"] = json!(event.to);
+                let line =
+                    |outcome: &'static str| move |service| json!({ "service": service, "outcome": outcome });
+                let lines = event.services.iter().map(line(MOVED));
+                let lines = lines.chain(event.already_there.iter().map(line(ALREADY_THERE)));
+                let lines: Vec<Value> = lines.chain(event.refused.iter().map(line(REFUSED))).collect();
+                answer["counts"] = counts(MOVED, &lines);
+                answer["services"] = json!(lines);
+            }
+            (answer, view.as_ref())
+        }
+        Moved::Unchanged { plan, done_by, view } => {
+            let mut answer = json!({
+                "changed": false,
+                "commit": done_by.as_ref().map(|event| &event.commit),
+                "operation_id": done_by.as_ref().and_then(|event| event.operation_id.as_ref()),
+                "to": plan.to,
+            });
+            add_lines(&mut answer, plan, MOVED);
+            answer["findings"] = json!(plan.findings);
+            (answer, Some(view))
+        }
+    };
+    if let Some(view) = view {
+        add_view(&mut answer, view);
+    }
+    answer
+}
+
+const MOVED: &str = "moved";
+const ALREADY_THERE: &str = "already-there";
+const REFUSED: &str = "refused";
+
+/// A line for each service of a batch; `moved` is the word for one that moves.
+fn add_lines(answer: &mut Value, plan: &Plan, moved: &'static str) {
+    let moves = plan.moves.iter().map(|one| {
+        json!({
+            "service": one.service,
+            "outcome": if one.changes.is_empty() { ALREADY_THERE } else { moved },
+            "from": one.from,
+            "changes": one.changes,
+        })
+    });
+    let refused = plan.refused.iter().map(|refused| {
+        let first = refused.problems.first();
+        json!({
+            "service": refused.service,
+            "outcome": REFUSED,
+            "code": refused.code(),
+            "detail": first.map(|problem| &problem.detail),
+            "hint": first.map(|problem| &problem.hint),
+            "problems": refused.problems,
+        })
+    });
+    let lines: Vec<Value> = moves.chain(refused).collect();
+    answer["counts"] = counts(moved, &lines);
+    answer["services"] = json!(lines);
+}
+
+/// How many services have which outcome.
+fn counts(moved: &str, lines: &[Value]) -> Value {
+    let count = |outcome: &str| lines.iter().filter(|line| line["outcome"] == outcome).count();
+    let mut counts = json!({});
+    for outcome in [moved, ALREADY_THERE, REFUSED] {
+        counts[outcome.replace('-', "_")] = json!(count(outcome));
+    }
+    counts
+}
+
 /// A single service's part stands at the top, where a script looks for it.
 fn add_moves(answer: &mut Value, moves: &[Move]) {
     if let [one] = moves {

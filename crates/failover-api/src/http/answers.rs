@@ -8,7 +8,9 @@ use failover_core::code::{Class, Code, Problem};
 use failover_core::config::{SettingKind, Target};
 use failover_core::field::{FieldPath, Value};
 use failover_core::history::Event;
-use failover_core::name::{CommitId, Namespace, OperationId, RepoPath, Revision, Role, ServiceName};
+use failover_core::name::{
+    CommitId, LabelValue, Namespace, OperationId, RepoPath, Revision, Role, ServiceName,
+};
 use failover_core::topology::{Active, Side};
 use schemars::JsonSchema;
 
@@ -234,9 +236,6 @@ pub(super) struct HealthProblem {
     /// The commit that may have landed.
     #[schemars(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitId>,
-    /// The service that it is about.
-    #[schemars(skip_serializing_if = "Option::is_none")]
-    service: Option<ServiceName>,
 }
 
 /// What a move would do.
@@ -330,6 +329,139 @@ pub(super) enum MovedOrPlan {
     Moved(Moved),
 }
 
+/// What a batch would do.
+#[derive(JsonSchema)]
+pub(super) struct BatchPlan {
+    /// Nothing was changed.
+    dry_run: bool,
+    /// Whether something would be.
+    changed: bool,
+    /// Where to.
+    to: Role,
+    /// How many services have which outcome.
+    counts: Counts,
+    /// A line for each service, in the order of the config's `after`.
+    services: Vec<BatchLine>,
+    /// What was looked at, and what was found.
+    findings: Vec<Finding>,
+    /// The findings that block, each until `force` names its check.
+    blocked_by: Vec<Finding>,
+    /// The files that would be edited.
+    files: Vec<RepoPath>,
+    /// The commit's message.
+    message: Option<String>,
+    /// The unified diff.
+    diff: String,
+    /// The commit that this is about, as Flux writes it.
+    revision: Revision,
+    /// How long ago the remote was seen to be there.
+    view_age_seconds: u64,
+    /// The config file is refused as it is now, and the last good one is in force.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    config_problem: Option<String>,
+}
+
+/// What a batch did.
+#[derive(JsonSchema)]
+pub(super) struct BatchMoved {
+    /// `true`: the remote branch holds `commit`. `false`: everything was there already.
+    changed: bool,
+    /// An earlier call with this idempotency key made the commit.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
+    /// The commit that brought the services there, if it is in sight.
+    commit: Option<CommitId>,
+    /// The move's id.
+    operation_id: Option<OperationId>,
+    /// Where to.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    to: Option<Role>,
+    /// How many services have which outcome.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+    /// A line for each service, in the order of the config's `after`.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    services: Option<Vec<BatchLine>>,
+    /// What was looked at, and what was found; not repeated for a replayed move.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<Finding>>,
+    /// The commit that this is about, as Flux writes it.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    revision: Option<Revision>,
+    /// How long ago the remote was seen to be there.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    view_age_seconds: Option<u64>,
+    /// The config file is refused as it is now, and the last good one is in force.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    config_problem: Option<String>,
+}
+
+/// What was done, or for a dry run what would be.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum BatchMovedOrPlan {
+    /// A dry run.
+    Plan(BatchPlan),
+    /// A move.
+    Moved(BatchMoved),
+}
+
+/// How many services have which outcome.
+#[derive(JsonSchema)]
+pub(super) struct Counts {
+    /// They moved.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    moved: Option<usize>,
+    /// They would move.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    would_move: Option<usize>,
+    /// They were there already.
+    already_there: usize,
+    /// They stay where they are; only of a `partial` batch.
+    refused: usize,
+}
+
+/// A service of a batch.
+#[derive(JsonSchema)]
+pub(super) struct BatchLine {
+    /// The service.
+    service: ServiceName,
+    /// What becomes of it.
+    outcome: Outcome,
+    /// Where it was.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    from: Option<Active>,
+    /// The fields that change.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<SettingChange>>,
+    /// Why it is refused.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    /// The same in words.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// What to do about it.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Everything that is against its move.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    problems: Option<Vec<Problem>>,
+}
+
+/// What becomes of a service of a batch.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum Outcome {
+    /// It moved.
+    Moved,
+    /// It would move.
+    WouldMove,
+    /// It was there already.
+    AlreadyThere,
+    /// It stays where it is.
+    Refused,
+}
+
 /// An answer that says no: RFC 9457.
 #[derive(JsonSchema)]
 pub(super) struct ProblemDetails {
@@ -379,6 +511,28 @@ pub(super) struct MoveOptions {
     /// Checks to override.
     #[schemars(skip_serializing_if = "Option::is_none")]
     force: Option<Vec<Check>>,
+}
+
+/// Which services go where in one commit, and the options of a move. One of the first three says which.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct BatchOptions {
+    /// These, each once.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    services: Option<Vec<ServiceName>>,
+    /// Every service that a node setting holds to this value of its node label.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    from_node_label: Option<LabelValue>,
+    /// `true`: every service of the config.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    all: Option<bool>,
+    /// Where to.
+    to: Role,
+    /// `true`: move those that can be moved, instead of all or nothing.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    partial: Option<bool>,
+    #[schemars(flatten)]
+    options: MoveOptions,
 }
 
 /// One line that is not empty.

@@ -167,7 +167,8 @@ mod tests {
     /// A move of which there is something to tell.
     fn tracked(journal: &Arc<Journal>) -> Tracked {
         let intent = Intent {
-            services: BTreeSet::from([ServiceName::new("sonarr").unwrap()]),
+            services: ServiceName::new("sonarr").unwrap().into(),
+            partial: false,
             to: Role::Backup,
             reason: None,
             requested_by: None,

@@ -146,6 +146,28 @@ pub(super) fn options() -> Value {
     json!({ "reason": "k3s-w1 is down", "expect": "primary" })
 }
 
+pub(super) fn batch_options() -> Value {
+    json!({ "from_node_label": "k3s-w1", "to": "backup", "reason": "k3s-w1 is down" })
+}
+
+pub(super) fn batch_moved() -> Value {
+    json!({
+        "changed": true,
+        "replayed": false,
+        "commit": COMMIT,
+        "operation_id": OPERATION,
+        "to": "backup",
+        "counts": { "moved": 1, "already_there": 1, "refused": 0 },
+        "services": [
+            { "service": "sonarr", "outcome": "moved", "from": "primary", "changes": [change()] },
+            { "service": "radarr", "outcome": "already-there", "from": "backup", "changes": [] },
+        ],
+        "findings": [finding()],
+        "revision": REVISION,
+        "view_age_seconds": 0,
+    })
+}
+
 pub(super) fn operation() -> Value {
     json!({
         "operation_id": OPERATION,

@@ -10,6 +10,7 @@ mod webhook;
 mod options;
 mod services;
 mod moves;
+mod batch;
 mod health;
 mod operations;
 mod events;
@@ -22,8 +23,10 @@ mod examples;
 mod openapi;
 mod routes;
 mod router;
+mod local;
 
 pub(crate) use health::report;
+pub use local::{Local, Reply};
 pub use pages::Pages;
 pub(crate) use problem::Answer;
 pub(crate) use request_id::Said;

@@ -1,18 +1,17 @@
 //! Moving a service, and showing what a move would do.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Actor, Role, ServiceName};
-use failover_core::plan::unknown_service;
+use failover_core::plan::{Plan, unknown_service};
 use failover_core::render;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
 use super::guard::Caller;
@@ -23,6 +22,8 @@ use super::services::newest;
 use super::state::{AppState, MAX_BODY};
 use super::webhook::Alarm;
 use crate::clock;
+use crate::pipeline::Moved;
+use crate::view::View;
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,22 +52,27 @@ impl FromRequest<AppState> for ServiceRequest {
     }
 }
 
+/// The whole body, if it comes in time and is not too large.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, Answer> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await.map_err(|_| {
+        Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
+    })?;
+    body.map_err(|_| {
+        Answer::problem(
+            Code::BodyTooLarge,
+            format!("the body has more than {MAX_BODY} bytes or broke off"),
+            "send only the options of a move",
+        )
+    })
+}
+
 /// `POST …/promote` and `…/demote`
 pub(super) async fn carry_out(
     to: Role,
     state: AppState,
     request: ServiceRequest,
 ) -> Result<Response, Answer> {
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.body, MAX_BODY)).await.map_err(|_| {
-        Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
-    })?;
-    let body = body.map_err(|_| {
-        Answer::problem(
-            Code::BodyTooLarge,
-            format!("the body has more than {MAX_BODY} bytes or broke off"),
-            "send only the options of a move",
-        )
-    })?;
+    let body = read_body(request.body).await?;
     let mut options = Options::read(&request.query, &request.headers, &body)
         .map_err(|problems| Answer::problems(&problems))?;
     let service = service_name(&state, &request.service)?;
@@ -95,12 +101,21 @@ pub(super) async fn carry_out(
         }
     }
     let dry_run = options.dry_run;
-    let intent = intent(service, to, options, request.caller.0)?;
+    let intent = intent(service.into(), to, false, options, request.caller.0)?;
     if dry_run {
-        return show_plan(&state, &intent, &request.headers).await;
+        return show_plan(&state, &intent, &request.headers, answer::dry_run).await;
     }
+    moved(&state, intent, answer::moved).await
+}
+
+/// Carries out a move that was asked for by whomever; `json` writes the answer.
+pub(super) async fn moved(
+    state: &AppState,
+    intent: Intent,
+    json: fn(&Moved) -> Value,
+) -> Result<Response, Answer> {
     let moved = state.pipeline.carry_out(intent, request_id::current()).await?;
-    let mut answer = answer::moved(&moved);
+    let mut answer = json(&moved);
     answer::add_config_problem(&mut answer, &state.pipeline.config());
     Ok(Readable(answer).into_response())
 }
@@ -119,8 +134,8 @@ pub(super) async fn show(to: Role, state: AppState, request: ServiceRequest) -> 
         let hint = "POST with webhook= and dry-run=true, and a body as the monitor sends it";
         return Err(Answer::problem(Code::InvalidRequest, "a GET has no body for webhook to read", hint));
     }
-    let intent = intent(service_name(&state, &request.service)?, to, options, None)?;
-    show_plan(&state, &intent, &request.headers).await
+    let intent = intent(service_name(&state, &request.service)?.into(), to, false, options, None)?;
+    show_plan(&state, &intent, &request.headers, answer::dry_run).await
 }
 
 /// The name in the path, checked.
@@ -131,9 +146,11 @@ fn service_name(state: &AppState, service: &str) -> Result<ServiceName, Answer> 
     }
 }
 
-fn intent(
-    service: ServiceName,
+/// What the caller wants, once it is known which services and where to.
+pub(super) fn intent(
+    services: Selection,
     to: Role,
+    partial: bool,
     options: Options,
     requested_by: Option<Actor>,
 ) -> Result<Intent, Answer> {
@@ -141,16 +158,21 @@ fn intent(
         Answer::problem(Code::Internal, "no operation id could be made", "report the defect")
     })?;
     let Options { dry_run: _, webhook: _, reason, expect, force, idempotency_key } = options;
-    let services = BTreeSet::from([service]);
-    Ok(Intent { services, to, reason, requested_by, expect, force, operation, idempotency_key })
+    Ok(Intent { services, to, partial, reason, requested_by, expect, force, operation, idempotency_key })
 }
 
-async fn show_plan(state: &AppState, intent: &Intent, headers: &HeaderMap) -> Result<Response, Answer> {
+/// A plan in the form that the caller accepts; `json` writes that form.
+pub(super) async fn show_plan(
+    state: &AppState,
+    intent: &Intent,
+    headers: &HeaderMap,
+    json: fn(&Plan, &View) -> Value,
+) -> Result<Response, Answer> {
     let form = Form::accepted(headers)?;
     let (plan, view) = state.pipeline.dry_run(intent).await?;
     Ok(match form {
         Form::Json => {
-            let mut answer = answer::dry_run(&plan, &view);
+            let mut answer = json(&plan, &view);
             answer::add_config_problem(&mut answer, &state.pipeline.config());
             Readable(answer).into_response()
         }

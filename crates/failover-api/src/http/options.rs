@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use super::webhook::Webhook;
 
-const KNOWN: [&str; 5] = ["dry-run", "expect", "force", "reason", "webhook"];
+const KNOWN: [&str; 4] = ["dry-run", "expect", "force", "reason"];
+
+/// What only a move of one service takes.
+const WEBHOOK: &str = "webhook";
 
 /// The options of a move.
 #[derive(Debug, Default)]
@@ -29,16 +32,54 @@ pub(super) struct Options {
 impl Options {
     /// Reads all options, or says everything that is wrong with them.
     pub(super) fn read(query: &str, headers: &HeaderMap, body: &[u8]) -> Result<Self, Vec<Problem>> {
-        let mut reader = Reader::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            reader.option(&name, &value);
-        }
+        let mut reader = Reader::new(&[WEBHOOK], Vec::new());
+        reader.query(query);
         if reader.options.webhook.is_none() {
-            reader.body(headers, body);
+            match members(headers, body) {
+                Ok(members) => reader.members(&members),
+                Err(problem) => reader.problems.push(problem),
+            }
         }
-        reader.key(headers);
-        if reader.problems.is_empty() { Ok(reader.options) } else { Err(reader.problems) }
+        reader.end(headers)
     }
+
+    /// The same from the members of a body, of which the caller knows `others` and has read them, with these `problems`.
+    pub(super) fn of_members(
+        query: &str,
+        headers: &HeaderMap,
+        members: &[(String, Value)],
+        others: &[&'static str],
+        problems: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut reader = Reader::new(others, problems);
+        reader.query(query);
+        reader.members(members);
+        reader.end(headers)
+    }
+}
+
+/// The members of the JSON object that a body is; none of an empty body.
+pub(super) fn members(headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let hint = "send the header Content-Type: application/json, or give the options in the query";
+        let detail = format!("the body's type is {media_type:?}");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail, hint));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Members(members)) => Ok(members),
+        Err(error) => Err(invalid(format!("the body is not a JSON object: {error}"))),
+    }
+}
+
+/// A body that cannot be read as options.
+pub(super) fn invalid(detail: String) -> Problem {
+    let hint = "send an object such as {\"reason\": \"k3s-w1 is down\", \"dry-run\": true}";
+    Problem::new(Code::InvalidBody, detail, hint)
 }
 
 /// The members of a JSON object in their order, those that are given twice included.
@@ -66,14 +107,35 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-#[derive(Default)]
 struct Reader {
     options: Options,
     seen: BTreeSet<String>,
+    /// What the route takes, for hints.
+    known: Vec<&'static str>,
     problems: Vec<Problem>,
 }
 
 impl Reader {
+    fn new(others: &[&'static str], problems: Vec<Problem>) -> Self {
+        let known = KNOWN.iter().chain(others).copied().collect();
+        Self { options: Options::default(), seen: BTreeSet::new(), known, problems }
+    }
+
+    fn query(&mut self, query: &str) {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            self.option(&name, &value);
+        }
+    }
+
+    fn end(mut self, headers: &HeaderMap) -> Result<Options, Vec<Problem>> {
+        self.key(headers);
+        if self.problems.is_empty() { Ok(self.options) } else { Err(self.problems) }
+    }
+
+    fn takes_webhooks(&self) -> bool {
+        self.known.contains(&WEBHOOK)
+    }
+
     fn wrong(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(Problem::new(Code::InvalidRequest, detail, hint));
     }
@@ -115,7 +177,7 @@ impl Reader {
                     }
                 }
             }
-            "webhook" => match Webhook::from_name(value) {
+            WEBHOOK if self.takes_webhooks() => match Webhook::from_name(value) {
                 Some(webhook) => self.options.webhook = Some(webhook),
                 None => {
                     let known = Webhook::ALL.map(|(name, _)| name).join(", ");
@@ -123,41 +185,23 @@ impl Reader {
                 }
             },
             unknown => {
-                let near = nearest(unknown, KNOWN);
+                let near = nearest(unknown, self.known.iter().copied());
                 let hint = match near.first() {
+                    Some(near) if *near == unknown => format!("give {near} in the body"),
                     Some(near) => format!("did you mean {near}?"),
-                    None => format!("the options are {}", KNOWN.join(", ")),
+                    None => format!("the options are {}", self.known.join(", ")),
                 };
                 self.wrong(format!("there is no option {unknown:?}"), hint);
             }
         }
     }
 
-    fn body(&mut self, headers: &HeaderMap, body: &[u8]) {
-        if body.is_empty() {
-            return;
-        }
-        let media_type =
-            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            let hint = "send the header Content-Type: application/json, or give the options in the query";
-            let detail = format!("the body's type is {media_type:?}");
-            return self.problems.push(Problem::new(Code::UnsupportedMediaType, detail, hint));
-        }
-        let invalid = |detail: String| {
-            let hint = "send an object such as {\"reason\": \"k3s-w1 is down\", \"dry-run\": true}";
-            Problem::new(Code::InvalidBody, detail, hint)
-        };
-        let Members(members) = match serde_json::from_slice(body) {
-            Ok(members) => members,
-            Err(error) => {
-                return self.problems.push(invalid(format!("the body is not a JSON object: {error}")));
-            }
-        };
-        for (name, value) in &members {
+    fn members(&mut self, members: &[(String, Value)]) {
+        for (name, value) in members {
             match (name.as_str(), value) {
-                ("webhook", _) => self.wrong("webhook is given in the body", "give it in the address"),
+                (WEBHOOK, _) if self.takes_webhooks() => {
+                    self.wrong("webhook is given in the body", "give it in the address")
+                }
                 ("force", Value::Array(names)) if names.iter().all(Value::is_string) => {
                     let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
                     self.option(name, &names.join(","));

@@ -32,6 +32,11 @@ pub(super) fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Does the work of a request that came by no network, under an id of its own.
+pub(super) async fn with_new<T>(work: impl Future<Output = T>) -> T {
+    CURRENT.scope(clock::new_id(), work).await
+}
+
 /// Gives the request its id and logs it with its answer's status.
 pub(super) async fn identify(request: Request, next: Next) -> Response {
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_fit(id));

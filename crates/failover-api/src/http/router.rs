@@ -20,16 +20,24 @@ use super::{guard, metrics, request_id, server};
 /// Kubernetes kills a pod 30 seconds after it asked it to stop; a push may take 12 of them.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-fn router(state: AppState, pages: Pages) -> Router {
-    routes()
-        .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
-        .merge(pages.routes)
+/// The routes of the API, and of the pages where there are some.
+pub(super) fn router(state: AppState, pages: Option<Pages>) -> Router {
+    let api =
+        routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let (all, no) = match pages {
+        Some(Pages { routes, no }) => (api.merge(routes), Some(no)),
+        None => (api, None),
+    };
+    let guarded = all
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::admit))
-        .layer(middleware::from_fn_with_state(state.clone(), metrics::count))
-        .layer(middleware::from_fn_with_state(pages.no, pages::for_people))
+        .layer(middleware::from_fn_with_state(state.clone(), metrics::count));
+    let shown = match no {
+        Some(no) => guarded.layer(middleware::from_fn_with_state(no, pages::for_people)),
+        None => guarded,
+    };
+    shown
         .layer(middleware::from_fn(request_id::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
@@ -38,7 +46,7 @@ fn router(state: AppState, pages: Pages) -> Router {
 /// Answers requests until `stop`, then lets those under way finish.
 pub async fn serve(listener: TcpListener, state: AppState, pages: Pages, stop: CancellationToken) {
     let pipeline = Arc::clone(&state.pipeline);
-    let connections = server::accept(listener, router(state, pages), stop).await;
+    let connections = server::accept(listener, router(state, Some(pages)), stop).await;
     tracing::info!("asked to stop");
     let answered = tokio::time::timeout(SHUTDOWN_LIMIT, connections.shutdown());
     let (_, answered) = tokio::join!(pipeline.shut_down(SHUTDOWN_LIMIT), answered);

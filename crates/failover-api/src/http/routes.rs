@@ -11,14 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Readable;
 use super::answers::{
-    Alive, EXPECT, Health, History, MoveOptions, MovedOrPlan, Operations, Plan, REASON, ServiceList,
-    ServiceStatus, StreamedEvent,
+    Alive, BatchMovedOrPlan, BatchOptions, EXPECT, Health, History, MoveOptions, MovedOrPlan, Operations,
+    Plan, REASON, ServiceList, ServiceStatus, StreamedEvent,
 };
 use super::moves::ServiceRequest;
 use super::route::{Parameter, Place, Route};
 use super::state::AppState;
 use super::webhook::Webhook;
-use super::{events, examples, health, metrics, moves, openapi, operations, services};
+use super::{batch, events, examples, health, metrics, moves, openapi, operations, services};
 use crate::operations::{CAPACITY, Operation};
 
 /// Why there may be no view to answer from.
@@ -111,6 +111,21 @@ pub(super) fn routes() -> Vec<Route> {
         carrying_out(Role::Backup),
         showing(Role::Primary),
         carrying_out(Role::Primary),
+        Route::post("/api/failover", "moveServices", "Move many services in one commit", batch::carry_out)
+            .describe("All or nothing, unless `partial` is true. Safe to repeat. The options of every move may stand in the query or in the body, once.")
+            .parameters([dry_run(false)])
+            .parameters(options())
+            .body::<BatchOptions>(examples::batch_options())
+            .answers::<BatchMovedOrPlan>(
+                "With `changed`, the remote branch holds `commit`; without, everything was there already. For a dry run the plan.",
+                examples::batch_moved(),
+            )
+            .answers_with::<String>(200, "text/x-diff", "The plan.", examples::diff())
+            .answers_with::<String>(200, "text/x-patch", "The plan.", examples::diff())
+            .codes(&[Code::NothingSelected])
+            .codes(PLAN)
+            .codes(MOVE)
+            .codes(VIEW),
         Route::get("/api/history", "listHistory", "What happened, newest first", services::history)
             .describe("Read from the newest 250 commits of the branch.")
             .parameters([only_service(), limit()])

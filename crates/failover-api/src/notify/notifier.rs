@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use failover_core::name::{ObjectName, Revision};
+use failover_core::name::{ObjectName, Revision, ServiceName};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Landed {
     pub(super) tracked: Tracked,
+    services: Vec<ServiceName>,
     revision: String,
     commit: String,
     pub(super) at: Instant,
@@ -59,7 +60,7 @@ impl Landed {
         News {
             revision: &self.revision,
             commit: &self.commit,
-            services: self.tracked.services(),
+            services: &self.services,
             to: self.tracked.to(),
             operation: self.tracked.operation_id(),
         }
@@ -105,6 +106,7 @@ impl Notifier {
     /// Begins to tell all receivers that the branch is at `revision`, and returns at once.
     pub fn tell(self: &Arc<Self>, tracked: &Tracked, revision: &Revision) {
         let landed = Arc::new(Landed {
+            services: tracked.services(),
             tracked: tracked.clone(),
             revision: revision.to_string(),
             commit: revision.commit.to_string(),

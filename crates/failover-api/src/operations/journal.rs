@@ -96,8 +96,9 @@ mod tests {
 
     fn operation(number: usize) -> Operation {
         let intent = Intent {
-            services: BTreeSet::from([ServiceName::new("sonarr").unwrap()]),
+            services: ServiceName::new("sonarr").unwrap().into(),
             to: Role::Backup,
+            partial: false,
             reason: None,
             requested_by: None,
             expect: None,

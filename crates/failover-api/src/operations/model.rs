@@ -1,7 +1,7 @@
 //! A move and what has been done for it so far.
 
 use failover_core::code::Code;
-use failover_core::intent::Intent;
+use failover_core::intent::{Intent, Selection};
 use failover_core::name::{
     Actor, CommitId, IdempotencyKey, ObjectName, OperationId, Reason, RepoPath, Revision, Role, ServiceName,
 };
@@ -21,8 +21,11 @@ pub struct Operation {
     pub request_id: Option<String>,
     /// How far it is.
     pub state: State,
-    /// The services it moves.
+    /// The services it moves. Until it is planned those that were named, and none where they were chosen otherwise.
     pub services: Vec<ServiceName>,
+    /// How they were chosen, where they were not named: `all`, or `from_node_label=` and the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
     /// Where to.
     pub to: Role,
     /// Why.
@@ -156,11 +159,16 @@ pub enum Step {
 impl Operation {
     /// A move that was just asked for.
     pub(super) fn new(intent: &Intent, request_id: Option<String>, now: Timestamp) -> Self {
+        let (services, selection) = match &intent.services {
+            Selection::Named(names) => (names.iter().cloned().collect(), None),
+            chosen @ (Selection::OnNode(_) | Selection::All) => (Vec::new(), Some(chosen.to_string())),
+        };
         Self {
             operation_id: intent.operation.clone(),
             request_id,
             state: State::UnderWay,
-            services: intent.services.iter().cloned().collect(),
+            services,
+            selection,
             to: intent.to,
             reason: intent.reason.clone(),
             requested_by: intent.requested_by.clone(),

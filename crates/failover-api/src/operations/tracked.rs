@@ -1,6 +1,6 @@
 //! A move while it happens: each step stands in the journal and in the log, with the same ids.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use failover_core::code::Code;
@@ -16,6 +16,8 @@ use crate::clock;
 pub struct Tracked {
     journal: Arc<Journal>,
     first: Arc<Operation>,
+    /// The services that the newest plan moves.
+    services: Arc<Mutex<Vec<ServiceName>>>,
 }
 
 impl Tracked {
@@ -23,7 +25,8 @@ impl Tracked {
     #[must_use]
     pub fn new(journal: Arc<Journal>, intent: &Intent, request_id: Option<String>) -> Self {
         let first = Arc::new(Operation::new(intent, request_id, clock::exact_now()));
-        Self { journal, first }
+        let services = Arc::new(Mutex::new(first.services.clone()));
+        Self { journal, first, services }
     }
 
     /// Its id.
@@ -40,14 +43,24 @@ impl Tracked {
 
     /// The services it moves.
     #[must_use]
-    pub fn services(&self) -> &[ServiceName] {
-        &self.first.services
+    pub fn services(&self) -> Vec<ServiceName> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it moves them.
     #[must_use]
     pub fn to(&self) -> Role {
         self.first.to
+    }
+
+    /// It is decided which services move.
+    pub fn planned(&self, services: Vec<ServiceName>, step: Step) {
+        self.log(&step);
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&services);
+        self.journal.change(&self.first, |operation| {
+            operation.services = services;
+            operation.take(step, clock::exact_now());
+        });
     }
 
     /// Takes a step down.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use failover_core::check::Check;
 use failover_core::code::{Class, Code, Problem};
 use failover_core::history::{self, Event};
 use failover_core::intent::Intent;
@@ -194,7 +195,11 @@ impl<'p> Attempt<'p> {
         if let Some(key) = &self.intent.idempotency_key
             && let Some(event) = history::find_key(&view.events, key)
         {
-            return if self.is_same_move(event) { landed(event, view) } else { Err(key_reused(key, event)) };
+            return if event.answers(self.intent) {
+                landed(event, view)
+            } else {
+                Err(key_reused(key, event))
+            };
         }
         let started = Instant::now();
         let planned = plan_on(view, self.intent).await?;
@@ -205,24 +210,23 @@ impl<'p> Attempt<'p> {
             return Err(blocked(&plan));
         }
         if !plan.is_empty() {
-            self.tracked.step(Step::Planned {
+            let moving = plan.moves.iter().filter(|one| !one.changes.is_empty());
+            let step = Step::Planned {
                 base: plan.base.clone(),
                 files: plan.files.iter().map(|file| file.path.clone()).collect(),
                 milliseconds: milliseconds(took),
-            });
+            };
+            self.tracked.planned(moving.map(|one| one.service.clone()).collect(), step);
             return Ok(Decision::Push(plan));
         }
+        if !plan.refused.is_empty() {
+            return Err(nothing_moved(&plan));
+        }
         // Only a service's newest event can be what brought it here; people move services without one, too.
-        let newest =
-            self.intent.services.iter().filter_map(|service| history::last_of(&view.events, service));
+        let newest = plan.moves.iter().filter_map(|one| history::last_of(&view.events, &one.service));
         let done_by = newest.filter(|event| event.to == Some(self.intent.to)).max_by_key(|event| event.time);
         let done_by = done_by.cloned().map(Box::new);
         Ok(Decision::Answer(Moved::Unchanged { plan, done_by, view: Arc::clone(view) }))
-    }
-
-    fn is_same_move(&self, event: &Event) -> bool {
-        let services: BTreeSet<_> = event.services.iter().cloned().collect();
-        services == self.intent.services && event.to.is_none_or(|to| to == self.intent.to)
     }
 
     async fn push(&self, mirror: &Arc<Mirror>, plan: Box<Plan>) -> Result<Next, MoveError> {
@@ -378,17 +382,32 @@ impl Moved {
     }
 }
 
+/// The answer to a partial move that would leave everything as it is, and not because it is right.
+fn nothing_moved(plan: &Plan) -> MoveError {
+    MoveError::Problems(plan.refused.iter().flat_map(|refused| refused.problems.iter().cloned()).collect())
+}
+
+/// An answer's detail quotes so many findings.
+const IN_DETAIL: usize = 3;
+
 fn blocked(plan: &Plan) -> MoveError {
-    let mut names: Vec<&str> = plan.blocked_by.iter().map(|finding| finding.check.as_str()).collect();
-    names.dedup();
-    let details: Vec<&str> = plan.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+    let names: BTreeSet<_> = plan.blocked_by.iter().map(|finding| finding.check).collect();
+    let names: Vec<&str> = names.into_iter().map(Check::as_str).collect();
     let hint = format!("look at the evidence; to go on regardless ask again with force={}", names.join(","));
-    let problem = Problem::new(Code::CheckBlocked, details.join("; "), hint);
+    let mut detail: Vec<String> =
+        plan.blocked_by.iter().take(IN_DETAIL).map(|finding| finding.detail.clone()).collect();
+    if let Some(more) = plan.blocked_by.len().checked_sub(IN_DETAIL).filter(|more| *more > 0) {
+        detail.push(format!("and {more} more, see the findings"));
+    }
+    let problem = Problem::new(Code::CheckBlocked, detail.join("; "), hint);
     MoveError::Refused { problem: Box::new(problem), findings: plan.findings.clone() }
 }
 
 fn key_reused(key: &IdempotencyKey, event: &Event) -> MoveError {
-    let services: Vec<&str> = event.services.iter().map(failover_core::name::ServiceName::as_str).collect();
+    let services: Vec<&str> = match event.services.len() {
+        0..=3 => event.services.iter().map(failover_core::name::ServiceName::as_str).collect(),
+        _ => vec!["several services"],
+    };
     let to = event.to.map_or("another node", failover_core::name::Role::as_str);
     MoveError::problem(
         Code::IdempotencyKeyReused,

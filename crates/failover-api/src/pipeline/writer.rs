@@ -93,7 +93,27 @@ impl Pipeline {
         config: watch::Receiver<ConfigState>,
         observers: Observers,
     ) -> Arc<Self> {
-        let pipeline = Arc::new(Self {
+        let pipeline = Self::idle(settings, repository, config, observers);
+        let followed = Arc::clone(&pipeline);
+        tokio::spawn(async move {
+            // A defect there must not leave a server that answers from a view that nobody renews.
+            while let Err(error) = tokio::spawn(Arc::clone(&followed).follow()).await {
+                tracing::error!(%error, "following the remote ended abnormally; starting again");
+                tokio::time::sleep(FIRST_RETRY).await;
+            }
+        });
+        pipeline
+    }
+
+    /// A pipeline that looks at the remote only when it is asked to.
+    #[must_use]
+    pub fn idle(
+        settings: Settings,
+        repository: Repository,
+        config: watch::Receiver<ConfigState>,
+        observers: Observers,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             settings,
             repository,
             observers,
@@ -106,16 +126,17 @@ impl Pipeline {
             doubts: Mutex::default(),
             moves: TaskTracker::new(),
             stop: CancellationToken::new(),
-        });
-        let followed = Arc::clone(&pipeline);
-        tokio::spawn(async move {
-            // A defect there must not leave a server that answers from a view that nobody renews.
-            while let Err(error) = tokio::spawn(Arc::clone(&followed).follow()).await {
-                tracing::error!(%error, "following the remote ended abnormally; starting again");
-                tokio::time::sleep(FIRST_RETRY).await;
-            }
-        });
-        pipeline
+        })
+    }
+
+    /// Looks at the remote now.
+    ///
+    /// # Errors
+    /// It cannot be read, or there is no valid config.
+    pub async fn look(&self, limit: Duration) -> Result<Arc<View>, MoveError> {
+        let deadline = Instant::now() + limit;
+        let lock = self.lock(deadline).await?;
+        Ok(self.fetch(&lock, deadline).await?.1)
     }
 
     /// What a move would do, on the newest view. Touches nothing.

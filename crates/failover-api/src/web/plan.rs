@@ -32,7 +32,8 @@ pub(super) async fn page(
     let service = find(&newest(&state)?, &name)?.name;
     let no_id = || Answer::problem(Code::Internal, "no operation id could be made", "report the defect");
     let intent = Intent {
-        services: BTreeSet::from([service.clone()]),
+        services: service.clone().into(),
+        partial: false,
         to,
         reason: None,
         requested_by: None,

@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use failover_core::audit::Rule;
 use failover_core::check::Check;
-use failover_core::code::Code;
+use failover_core::code::{Code, Exit};
 use failover_core::{config, yaml};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -156,6 +157,14 @@ fn docs_checks_are_all_checks() {
 }
 
 #[test]
+fn docs_rules_are_all_rules() {
+    let text = read("docs/check.md");
+    let documented: Vec<String> =
+        rows(section(&text, "## check")).into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, Rule::OWN.map(|rule| rule.as_str().to_owned()));
+}
+
+#[test]
 fn docs_flags_are_all_flags() {
     let mut serve = Command::new(env!("CARGO_BIN_EXE_failover-api"));
     let help = String::from_utf8(run(serve.args(["serve", "--help"]).env_clear()).stdout).unwrap();
@@ -238,11 +247,15 @@ fn docs_routes_are_all_routes() {
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
             continue;
         }
+        let (body, headers): (_, &[_]) = match *path {
+            "/api/failover" => (r#"{"all": true, "to": "backup"}"#, &[("content-type", "application/json")]),
+            _ => ("", &[]),
+        };
         let path = path
             .replace("{service}", "sonarr")
             .replace("{file}", "dashboard.css")
             .replace("{id}", moved["operation_id"].as_str().unwrap());
-        let reply = server.request(method, &path, "", &[]);
+        let reply = server.request(method, &path, body, headers);
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text);
     }
     let documented: BTreeSet<&str> = routes.iter().map(|(_, path)| path.split('?').next().unwrap()).collect();
@@ -357,4 +370,53 @@ fn docs_patch_by_hand_reaches_the_repository() {
     demo.bash(&steps[0].text, folder.path());
     let subject = run(git(&demo.repository).args(["log", "-1", "--format=%s", "main"])).stdout;
     assert_eq!(String::from_utf8(subject).unwrap(), "Automated failover: radarr to backup node\n");
+}
+
+/// The long flags that a command's help shows, but for `--help`.
+fn flags_of(command: &str) -> BTreeSet<String> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_failover-api"));
+    let help = String::from_utf8(run(program.args([command, "--help"]).env_clear()).stdout).unwrap();
+    let options = help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let long = if line.starts_with("--") { line } else { line.strip_prefix('-')?.split_once(", ")?.1 };
+        long.starts_with("--").then(|| long.split([' ', '\n']).next().unwrap().to_owned())
+    });
+    options.filter(|flag| flag != "--help").collect()
+}
+
+#[test]
+fn docs_commands_and_their_flags_are_all() {
+    let text = read("docs/cli.md");
+    let flags = |section: &str| -> BTreeSet<String> {
+        let cells = rows(section).into_iter().map(|row| row[0].clone());
+        let names = cells.flat_map(|cell| cell.split(", ").map(str::to_owned).collect::<Vec<_>>());
+        names.filter(|name| name.starts_with("--")).collect()
+    };
+    let shared = flags(section(&text, "## Where to look"));
+    let moving = flags(section(&text, "## Moving"));
+    for command in ["services", "status", "history", "promote", "demote", "doctor"] {
+        let own = match command {
+            "promote" | "demote" => moving.clone(),
+            "doctor" => flags(section(&text, "## `doctor`")),
+            other => flags(section(&text, &format!("### `{other}`"))),
+        };
+        assert_eq!(own.union(&shared).cloned().collect::<BTreeSet<_>>(), flags_of(command), "{command}");
+    }
+    let first = &text[..text.find("\n## ").unwrap()];
+    let documented: BTreeSet<String> = rows(first).into_iter().map(|row| row[0].clone()).collect();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_failover-api"));
+    let help = String::from_utf8(run(program.arg("--help").env_clear()).stdout).unwrap();
+    let listed = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands = listed.lines().map(|line| line.split_whitespace().next().unwrap().to_owned());
+    let commands: BTreeSet<String> = commands.filter(|command| command != "help").collect();
+    assert_eq!(documented, commands);
+}
+
+#[test]
+fn docs_exit_codes_are_all_exit_codes() {
+    let text = read("docs/codes.md");
+    let lines = section(&text, "## Exit codes").lines().filter(|line| line.starts_with("| ")).skip(2);
+    let documented: Vec<String> = lines.map(str::to_owned).collect();
+    let known = Exit::ALL.map(|(exit, meaning)| format!("| {} | {meaning} |", exit.number()));
+    assert_eq!(documented, known);
 }

@@ -15,6 +15,7 @@ use crate::support::volume::Volume;
 
 const PROMOTE: &str = "/api/failover/{service}/promote";
 const DEMOTE: &str = "/api/failover/{service}/demote";
+const BATCH: &str = "/api/failover";
 const STATUS: &str = "/api/failover/{service}/status";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -122,8 +123,15 @@ fn openapi_has_every_code_with_its_status_where_it_can_come_from() {
             }
         }
     }
-    // No route of the table answers with the first, and only the health, which is 200, names the others.
-    let elsewhere = [Code::RouteNotFound, Code::ViewStale, Code::ReceiversInvalid, Code::ReceiverFailed];
+    // No route of the table answers with the first, no server works in a clone, and only the health, which is 200, names
+    // the others.
+    let elsewhere = [
+        Code::RouteNotFound,
+        Code::WorkTreeChanged,
+        Code::ViewStale,
+        Code::ReceiversInvalid,
+        Code::ReceiverFailed,
+    ];
     let elsewhere = elsewhere.map(Code::as_str);
     let all = said.iter().copied().chain(elsewhere).collect::<BTreeSet<_>>();
     assert_eq!(all, known.iter().map(|(code, _)| *code).collect());
@@ -183,6 +191,12 @@ fn openapi_walked_through_nothing_moves_without_a_token_and_roles_hold() {
             let ask = |headers: &[(&str, &str)]| match path.as_str() {
                 // It does not end by itself while somebody listens.
                 "/api/events" => begun(&server, &path, headers),
+                // Everything is there already.
+                BATCH => {
+                    let headers = [headers, &[JSON]].concat();
+                    let body = r#"{"all": true, "to": "primary"}"#;
+                    ask(&document, &server, &method, &path, (query, body), &headers).status
+                }
                 _ => ask(&document, &server, &method, &path, (query, ""), headers).status,
             };
             // No operation has the template for its id.
@@ -268,6 +282,28 @@ fn openapi_schemas_hold_for_what_the_server_answers() {
     get(PROMOTE, "?dry-run=true");
     reads();
 
+    let batch = |body: &str| post(BATCH, "", body, &[("idempotency-key", "night-2"), JSON]);
+    for accept in ["application/json", "text/x-diff", "text/x-patch", "image/png"] {
+        let body = r#"{"all": true, "to": "primary", "dry-run": true}"#;
+        post(BATCH, "", body, &[JSON, ("accept", accept)]);
+    }
+    assert_eq!(batch(r#"{"all": true, "to": "primary"}"#).json["counts"]["moved"], 1);
+    assert_eq!(batch(r#"{"all": true, "to": "primary"}"#).json["replayed"], true);
+    assert_eq!(
+        post(BATCH, "?dry-run=true", r#"{"all": true, "to": "backup"}"#, &[JSON]).json["changed"],
+        true
+    );
+    post(BATCH, "", r#"{"services": [], "to": "primary"}"#, &[JSON]).assert_problem(422, "nothing-selected");
+    post(BATCH, "", r#"{"services": ["x"], "to": "primary"}"#, &[JSON])
+        .assert_problem(404, "service-not-found");
+    post(BATCH, "?webhook=any", r#"{"all": true, "to": "primary"}"#, &[JSON])
+        .assert_problem(400, "invalid-request");
+    assert_eq!(post(BATCH, "", r#"{"services": ["sonarr"], "to": "backup"}"#, &[JSON]).json["changed"], true);
+    let operations = get("/api/operations", "");
+    let selections = operations.json["operations"].as_array().unwrap().iter().map(|one| &one["selection"]);
+    assert_eq!(selections.filter(|selection| *selection == "all").count(), 1);
+    reads();
+
     // A value that nobody configured.
     let path = crate::support::scene::manifest_path("sonarr");
     let odd = scene.text("sonarr").replace("role: backup", "role: elsewhere");
@@ -281,6 +317,8 @@ fn openapi_schemas_hold_for_what_the_server_answers() {
     let broken = odd.replace("claimName:", "claim:");
     scene.repository.commit_foreign(&path, broken.as_bytes(), "Break it");
     post(PROMOTE, "", "", &[]).assert_problem(422, "field-not-found");
+    let partial = post(BATCH, "", r#"{"all": true, "to": "backup", "partial": true}"#, &[JSON]);
+    assert_eq!(partial.json["counts"], json!({ "moved": 1, "already_there": 0, "refused": 1 }));
     std::fs::write(scene.config(), config(&["sonarr"]).replace("backup_pvc", "backup_pcv")).unwrap();
     server.wait_until("/api/health", |reply| reply.json["config"]["valid"] == false, PATIENCE);
     reads();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::check::{ClaimUse, FieldUse};
+use super::check::{AfterUse, ClaimUse, FieldUse};
 use super::duration;
 use super::fields::{Field, Fields, Reader, shown};
 use super::keys::{DEFAULTS, names};
@@ -60,6 +60,7 @@ pub(super) struct ServiceReader<'r, 'a> {
     pub(super) defaults: &'r Defaults,
     pub(super) claims: &'r mut Vec<ClaimUse>,
     pub(super) moved: &'r mut Vec<FieldUse>,
+    pub(super) afters: &'r mut Vec<AfterUse>,
     pub(super) name: &'r ServiceName,
 }
 
@@ -90,6 +91,31 @@ impl<'a> ServiceReader<'_, 'a> {
     pub(super) fn note_claim(&mut self, namespace: &Namespace, claim: &ObjectName, role: Role, place: Place) {
         let (namespace, claim) = (namespace.clone(), claim.clone());
         self.claims.push(ClaimUse { namespace, claim, service: self.name.to_string(), role, place });
+    }
+
+    /// The services in `after`.
+    pub(super) fn after(&mut self, fields: &Fields<'a>) -> Vec<ServiceName> {
+        let Some(field) = fields.get("after") else { return Vec::new() };
+        let what = format!("after of {}", fields.what);
+        let Some(items) = self.reader.items(field, &what) else { return Vec::new() };
+        let mut names = Vec::new();
+        for node in items {
+            let item = Field { place: node.place, node };
+            let Some(text) = self.reader.text(item, &format!("an item of {what}")) else { continue };
+            match ServiceName::new(text.value) {
+                Ok(after) => {
+                    let (service, place) = (self.name.clone(), text.place);
+                    self.afters.push(AfterUse { service, after: after.clone(), place });
+                    names.push(after);
+                }
+                Err(error) => self.reader.error(
+                    text.place,
+                    format!("an item of {what} is {}", shown(text.value)),
+                    format!("it {error}"),
+                ),
+            }
+        }
+        names
     }
 
     pub(super) fn note_field(&mut self, target: &Target, field: &FieldPath, place: Place) {

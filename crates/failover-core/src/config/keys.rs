@@ -31,6 +31,8 @@ pub(super) enum Form {
     Duration,
     /// The mapping of this name in the schema.
     Mapping(&'static str),
+    /// A list of names of services.
+    Names,
     /// A list of such mappings, which is not empty.
     List(&'static str),
     /// Such mappings by the names of services, at least one.
@@ -71,11 +73,12 @@ pub(super) const PLACEMENT: [Key; 5] = [
 ];
 
 /// The keys of a service but for its workload and the short form.
-pub(super) const OTHER: [Key; 6] = [
+pub(super) const OTHER: [Key; 7] = [
     key("namespace", Form::Label, "Where the objects live, as built."),
     NODE_LABEL_KEY,
     PATH,
     key("settings", Form::List("setting"), "More fields to set."),
+    key("after", Form::Names, "The services that come before it, where several move in one commit."),
     COOLDOWN,
     MAX_DATA_AGE,
 ];

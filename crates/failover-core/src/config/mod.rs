@@ -2,6 +2,7 @@
 
 mod model;
 mod error;
+mod configmap;
 mod duration;
 mod scalar;
 mod fields;

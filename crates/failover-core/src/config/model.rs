@@ -8,11 +8,14 @@ use crate::field::{FieldPath, Insert, Segment, Value};
 use crate::name::{
     Kind, LabelKey, LabelValue, Namespace, ObjectName, RepoPath, Role, ServiceName, VolumeName, nearest,
 };
+use crate::yaml::Place;
 
 /// Everything that `services.yaml` says; there is at least one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     services: BTreeMap<ServiceName, Service>,
+    /// The same names, each behind those that it comes after.
+    order: Vec<ServiceName>,
 }
 
 /// One app that can move.
@@ -20,6 +23,8 @@ pub struct Config {
 pub struct Service {
     /// Its name in the config.
     pub name: ServiceName,
+    /// Where its entry begins in the config.
+    pub place: Place,
     /// Where its objects live unless a target says otherwise; the first target's namespace when the entry
     /// gives none of its own.
     pub namespace: Namespace,
@@ -28,6 +33,8 @@ pub struct Service {
     /// What a move sets: never empty, no field twice. The placement's node comes first, then its claim, then
     /// the entry's `settings` in their order.
     pub settings: Vec<Setting>,
+    /// The services that come before it in a plan.
+    pub after: Vec<ServiceName>,
     /// The least time between two moves of the service.
     pub cooldown: Option<Duration>,
     /// The oldest last sync with which a planned move is still allowed.
@@ -117,13 +124,18 @@ pub(super) enum WorkloadKind {
 
 impl Config {
     /// The services by name; the caller has found at least one and has checked them against each other.
-    pub(super) fn new(services: BTreeMap<ServiceName, Service>) -> Self {
-        Self { services }
+    pub(super) fn new(services: BTreeMap<ServiceName, Service>, order: Vec<ServiceName>) -> Self {
+        Self { services, order }
     }
 
     /// All services, by name.
     pub fn services(&self) -> impl ExactSizeIterator<Item = &Service> {
         self.services.values()
+    }
+
+    /// All services in the order in which a plan lists them: each behind those in its `after`, otherwise by name.
+    pub fn in_order(&self) -> impl Iterator<Item = &Service> {
+        self.order.iter().filter_map(|name| self.services.get(name))
     }
 
     /// The service of this name.

@@ -1,20 +1,21 @@
 //! From the text of `services.yaml` to a checked config.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{ClaimUse, FieldUse, shared_claims, shared_fields};
+use super::check::{AfterUse, ClaimUse, FieldUse, in_order, shared_claims, shared_fields};
+use super::configmap::{Embedded, is_manifest};
 use super::entry::{Defaults, ServiceReader};
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, shown};
-use super::keys::{ROOT, names};
-use super::model::Config;
+use super::keys::{self, ROOT};
+use super::model::{Config, Service};
 use crate::name::{NameError, ServiceName};
 use crate::yaml::{self, Node, Place};
 
 /// Largest config that is read, in bytes; a ConfigMap holds no more.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
-/// Reads and checks the text of `services.yaml`.
+/// Reads and checks the text of `services.yaml`, or that of a manifest with a ConfigMap that holds it.
 ///
 /// YAML aliases and `<<` are followed. A `defaults:` mapping may give `node_label_key`, `path`, `cooldown` and
 /// `max_data_age` for all services; it may not give `settings`, because all services would then set the very
@@ -25,37 +26,50 @@ pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 /// Everything that is wrong, with its place; also a config without any service, so that an emptied file never
 /// replaces a good one.
 pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
-    read(&only_document(text, "the config", EMPTY_HINT)?)
+    let documents = documents(text, THE_CONFIG)?;
+    if documents.iter().any(is_manifest) {
+        let embedded = Embedded::find(text, &documents)?;
+        let config =
+            only_document(embedded.text, THE_CONFIG, EMPTY_HINT).and_then(|document| read(&document));
+        return config.map_err(|errors| embedded.placed(&errors));
+    }
+    read(&only(documents, THE_CONFIG, EMPTY_HINT)?)
 }
 
 /// The one document of a text, which `what` is.
 pub(super) fn only_document(text: &str, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
-    let alone = |place, message: String, hint: &str| {
-        Err(ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }]))
-    };
-    let start = Place { line: 1, column: 1 };
+    only(documents(text, what)?, what, empty_hint)
+}
+
+fn documents(text: &str, what: &str) -> Result<Vec<Node>, ConfigErrors> {
     if text.len() > MAX_CONFIG_BYTES {
         let message = format!("{what} has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
-        return alone(start, message, "split it between several instances");
+        return Err(alone(START, message, "split it between several instances"));
     }
-    let mut documents = match yaml::parse(text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let message = format!("this is not YAML: {}", error.message);
-            return alone(error.place, message, "correct the text here or just before");
-        }
-    };
+    yaml::parse(text).map_err(|error| {
+        let message = format!("this is not YAML: {}", error.message);
+        alone(error.place, message, "correct the text here or just before")
+    })
+}
+
+fn only(mut documents: Vec<Node>, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
     if let [_, second, ..] = documents.as_slice() {
         let message = format!("{what} has more than one YAML document");
-        return alone(second.place, message, "keep the first one and remove the '---' lines after it");
+        return Err(alone(second.place, message, "keep the first one and remove the '---' lines after it"));
     }
     match documents.pop() {
         Some(document) if !document.is_null() => Ok(document),
-        Some(document) => alone(document.place, format!("{what} is empty"), empty_hint),
-        None => alone(start, format!("{what} is empty"), empty_hint),
+        Some(document) => Err(alone(document.place, format!("{what} is empty"), empty_hint)),
+        None => Err(alone(START, format!("{what} is empty"), empty_hint)),
     }
 }
 
+fn alone(place: Place, message: String, hint: &str) -> ConfigErrors {
+    ConfigErrors::new(vec![ConfigError { place, message, hint: hint.to_owned() }])
+}
+
+const START: Place = Place { line: 1, column: 1 };
+const THE_CONFIG: &str = "the config";
 const EMPTY_HINT: &str =
     "list at least one service under 'services:'; an empty config never replaces a good one";
 
@@ -63,8 +77,14 @@ fn read(document: &Node) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(document);
     let mut claims = Vec::new();
     let mut moved = Vec::new();
-    let config = root(&mut reader, document, &mut claims, &mut moved);
+    let mut afters = Vec::new();
+    let found = root(&mut reader, document, &mut claims, &mut moved, &mut afters);
     let mut errors = reader.into_errors();
+    let config = found.map(|(services, names)| {
+        let (order, wrong) = in_order(&names, &afters);
+        errors.extend(wrong);
+        Config::new(services, order)
+    });
     errors.extend(shared_claims(claims));
     errors.extend(shared_fields(moved));
     match config {
@@ -73,22 +93,24 @@ fn read(document: &Node) -> Result<Config, ConfigErrors> {
     }
 }
 
+/// The services that could be read, and the names of all that are listed.
 fn root<'a>(
     reader: &mut Reader<'a>,
     document: &'a Node,
     claims: &mut Vec<ClaimUse>,
     moved: &mut Vec<FieldUse>,
-) -> Option<Config> {
+    afters: &mut Vec<AfterUse>,
+) -> Option<(BTreeMap<ServiceName, Service>, BTreeSet<ServiceName>)> {
     let root = reader.fields(document, "the config".to_owned(), document.place)?;
     if root.has("apiVersion") && root.has("kind") {
         reader.error(
             document.place,
             "this is a Kubernetes manifest, not the text of services.yaml",
-            "of a ConfigMap give only what stands under its data, or mount it and give the mounted file",
+            "put the config itself here: 'services:' and what belongs to it",
         );
         return None;
     }
-    reader.only(&root, &names(&ROOT));
+    reader.only(&root, &keys::names(&ROOT));
     let defaults = root.get("defaults").map(|field| Defaults::read(reader, field)).unwrap_or_default();
     let Some(field) = root.get("services") else {
         reader.error(document.place, "the config has no 'services'", EMPTY_HINT);
@@ -96,13 +118,16 @@ fn root<'a>(
     };
     let listed = listed(reader, field)?;
     let mut services = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for (key, field) in listed.iter() {
         match ServiceName::new(key) {
             Ok(name) => {
-                let service = ServiceReader { reader, defaults: &defaults, claims, moved, name: &name };
+                let service =
+                    ServiceReader { reader, defaults: &defaults, claims, moved, afters, name: &name };
                 if let Some(service) = service.read(field) {
-                    services.insert(name, service);
+                    services.insert(name.clone(), service);
                 }
+                names.insert(name);
             }
             Err(NameError(rule)) => reader.error(
                 field.place,
@@ -111,7 +136,7 @@ fn root<'a>(
             ),
         }
     }
-    Some(Config::new(services))
+    Some((services, names))
 }
 
 /// The entries of `services`; that there is none is reported.

@@ -84,6 +84,12 @@ fn property(key: Key) -> Value {
         Form::Value => json!({ "type": ["string", "integer", "boolean"], "pattern": LINE }),
         Form::Duration => json!({ "type": "string", "pattern": DURATION }),
         Form::Mapping(name) => reference(name),
+        Form::Names => json!({
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": true,
+            "items": text(SUBDOMAIN, 253),
+        }),
         Form::List(name) => json!({ "type": "array", "minItems": 1, "items": reference(name) }),
         Form::Services(name) => json!({
             "type": "object",

@@ -21,12 +21,14 @@ impl<'a> ServiceReader<'_, 'a> {
         let cooldown = read_duration(self.reader, &fields, "cooldown").or(self.defaults.cooldown);
         let max_data_age = read_duration(self.reader, &fields, "max_data_age").or(self.defaults.max_data_age);
 
+        let after = self.after(&fields);
         let (workload, settings) = self.workload(&fields, namespace.as_ref()).unzip();
         let target = workload.as_ref().map(|workload: &Workload| &workload.target);
         let mut settings: Vec<Setting> = settings.unwrap_or_default();
         settings.extend(self.settings(&fields, namespace.as_ref(), target));
         let namespace = namespace.or_else(|| settings.first().map(|first| first.target.namespace.clone()))?;
-        Some(Service { name: self.name.clone(), namespace, workload, settings, cooldown, max_data_age })
+        let (name, place) = (self.name.clone(), fields.place);
+        Some(Service { name, place, namespace, workload, settings, after, cooldown, max_data_age })
     }
 
     /// The workload, and the settings that its short form stands for.

@@ -53,7 +53,7 @@ impl<'a> ServiceReader<'_, 'a> {
         self.differ(&fields, "value", primary.as_ref(), backup.as_ref());
         if let (Some(target), Some(field)) = (&target, &field) {
             self.note_field(target, &field.value, field.place);
-            if is_claim(&field.value) {
+            if kind_of(&field.value) == SettingKind::Claim {
                 for (role, value) in [(Role::Primary, &primary), (Role::Backup, &backup)] {
                     if let Some(Placed { value: Value::String(claim), place }) = value
                         && let Ok(claim) = ObjectName::new(claim)
@@ -64,7 +64,7 @@ impl<'a> ServiceReader<'_, 'a> {
             }
         }
         Some(Setting {
-            kind: SettingKind::Field,
+            kind: field.as_ref().map_or(SettingKind::Field, |field| kind_of(&field.value)),
             target: target?,
             field: field?.value,
             primary: primary?.value,
@@ -129,9 +129,14 @@ impl<'a> ServiceReader<'_, 'a> {
     }
 }
 
-/// Whether the field names a claim: a pod's volume, or the same in the values of common charts.
-fn is_claim(field: &FieldPath) -> bool {
-    matches!(field.segments().last(), Some(Segment::Key(key)) if key == "claimName" || key == "existingClaim")
+/// What the field is for: the claim of a pod's volume or a label of its node selector, or the same in the values of
+/// common charts.
+fn kind_of(field: &FieldPath) -> SettingKind {
+    match field.segments() {
+        [.., Segment::Key(key)] if key == "claimName" || key == "existingClaim" => SettingKind::Claim,
+        [.., Segment::Key(parent), Segment::Key(_)] if parent == "nodeSelector" => SettingKind::Node,
+        _ => SettingKind::Field,
+    }
 }
 
 /// Whether the field is one that a manifest is found by.

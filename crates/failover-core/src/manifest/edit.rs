@@ -12,7 +12,7 @@ use crate::yaml::{self, Node, Place, ScalarStyle};
 
 const BOM: &str = "\u{feff}";
 
-/// A text with its changes made and proven; only [`edit`] makes one.
+/// A text with its changes made and proven; only what proves it makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     text: String,
@@ -20,6 +20,11 @@ pub struct Edited {
 }
 
 impl Edited {
+    /// What another proof than that of [`edit`] stands behind.
+    pub(super) fn new(text: String, splices: Vec<Splice>) -> Self {
+        Self { text, splices }
+    }
+
     /// The new text.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -149,7 +154,7 @@ fn has_no_foreign_character(body: &str) -> Result<(), EditError> {
     }
 }
 
-fn unreadable(body: &str, message: String, place: Option<Place>) -> EditError {
+pub(super) fn unreadable(body: &str, message: String, place: Option<Place>) -> EditError {
     EditError::Unreadable { message, place, template: body.contains("{{") }
 }
 
@@ -260,7 +265,7 @@ fn replace(text: &str, slot: &Slot<'_>, change: &Change) -> Result<Splice, Field
     Ok(Splice { range, replacement, kind: SpliceKind::Replace, place: node.place })
 }
 
-fn apply(text: &str, splices: &[Splice]) -> String {
+pub(super) fn apply(text: &str, splices: &[Splice]) -> String {
     let mut new = String::with_capacity(text.len() + 64);
     let mut from = 0;
     for splice in splices {

@@ -8,10 +8,12 @@ mod change;
 mod insert;
 mod verify;
 mod edit;
+mod embedded;
 
 pub use change::{Change, Splice, SpliceKind};
 pub(crate) use edit::edit_documents;
 pub use edit::{EditError, Edited, edit};
+pub use embedded::{Embedded, edit_patch};
 pub use error::{FieldError, FieldErrorKind};
 pub use find::{Field, read};
 pub use scalar::Scalar;

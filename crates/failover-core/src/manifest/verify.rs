@@ -124,7 +124,7 @@ pub(super) fn verify(
 }
 
 /// Whether `new` is `old` with the splices made and nothing else.
-fn is_spliced(old: &str, new: &str, splices: &[Splice]) -> bool {
+pub(super) fn is_spliced(old: &str, new: &str, splices: &[Splice]) -> bool {
     let mut rest = new;
     let mut from = 0;
     for splice in splices {

@@ -1,6 +1,7 @@
 //! What one YAML file says about itself. It depends on the file's bytes and name only, so that it can be kept per blob.
 
 use super::kustomize::{FluxBuild, Kustomization};
+use super::replication::Replication;
 use crate::yaml::{self, Anchors, Node, Place, YamlError};
 
 /// What one YAML file holds, as far as the search needs it.
@@ -38,6 +39,8 @@ pub struct DocumentFacts {
     pub listed: bool,
     /// For a Flux `Kustomization`: the folder that it builds.
     pub(super) flux: Option<FluxBuild>,
+    /// For a VolSync object: what it copies. Boxed, since most objects are none.
+    pub(super) replication: Option<Box<Replication>>,
 }
 
 impl FileFacts {
@@ -97,6 +100,8 @@ impl DocumentFacts {
         let flux = (kind == "Kustomization" && api_version.starts_with("kustomize.toolkit.fluxcd.io/"))
             .then(|| FluxBuild::read(root))
             .flatten();
+        let replication =
+            api_version.starts_with("volsync.backube/").then(|| Replication::read(&kind, root, anchors));
         Some(Self {
             document,
             api_version,
@@ -106,6 +111,7 @@ impl DocumentFacts {
             place: root.place,
             listed: false,
             flux,
+            replication: replication.flatten().map(Box::new),
         })
     }
 }

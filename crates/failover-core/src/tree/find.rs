@@ -5,8 +5,9 @@ use std::ops::Bound;
 
 use super::facts::{DocumentFacts, FileFacts};
 use super::index::{Identity, Object};
-use super::kustomize::{Kustomization, folder_of};
+use super::kustomize::{FluxBuild, Kustomization, folder_of};
 use super::listing::Listing;
+use super::replication::Replication;
 use crate::code::{Code, Problem};
 use crate::config::Target;
 use crate::name::{RepoPath, nearest};
@@ -28,6 +29,54 @@ pub struct Found {
     pub unlisted_by: Option<String>,
     /// The folders of kustomizations on the way that patch the object; a patch can undo an edit.
     pub patched_by: Vec<String>,
+    /// For a patch that is written as text in a kustomization: its position in `patches`.
+    pub patch: Option<usize>,
+}
+
+/// A Flux `Kustomization` that builds a file.
+pub(crate) struct Covering<'a> {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) path: &'a RepoPath,
+    pub(crate) place: Place,
+    flux: &'a FluxBuild,
+}
+
+impl Covering<'_> {
+    /// What it fills in for the variable.
+    pub(crate) fn value(&self, variable: &str) -> Option<&str> {
+        let mut values = self.flux.substitute.iter();
+        values.find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+    }
+
+    /// What else it takes variables from.
+    pub(crate) fn others(&self) -> &[String] {
+        &self.flux.substitute_from
+    }
+
+    /// Whether it applies nothing at present.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.flux.suspended
+    }
+}
+
+/// The variable of a text that is `${VARIABLE}`, perhaps with a default, and nothing else.
+pub(crate) fn variable(text: &str) -> Option<&str> {
+    let inside = text.trim().strip_prefix("${")?.strip_suffix('}')?;
+    let end = inside.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inside.len());
+    (end > 0 && !inside[end..].contains(['{', '}'])).then(|| &inside[..end])
+}
+
+/// An object as it is built.
+pub(crate) struct BuiltObject<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) path: &'a RepoPath,
+    /// The document in the file, from 0.
+    pub(crate) document: usize,
+    pub(crate) place: Place,
+    pub(crate) replication: Option<&'a Replication>,
 }
 
 /// The API group that a kind of workload must have, so that a foreign kind of the same name is not taken for it.
@@ -38,6 +87,7 @@ fn group_of(kind: &str) -> Option<&'static str> {
         "HelmRelease" => Some("helm.toolkit.fluxcd.io/"),
         "PersistentVolumeClaim" => Some("v1"),
         "ReplicationSource" | "ReplicationDestination" => Some("volsync.backube/"),
+        "Kustomization" => Some("kustomize.toolkit.fluxcd.io/"),
         _ => None,
     }
 }
@@ -50,6 +100,11 @@ impl Listing {
     pub fn find(&self, target: &Target) -> Result<Found, Problem> {
         if let Some(path) = &target.path {
             self.readable(path, target)?;
+            if let Some(FileFacts::Kustomization(kustomization)) =
+                self.files.get(path).map(|file| &*file.facts)
+            {
+                return embedded(path, kustomization, target);
+            }
         }
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
             .named(target)
@@ -88,6 +143,60 @@ impl Listing {
 
     fn object<'a>(&'a self, object: &'a Object) -> Option<(&'a RepoPath, &'a DocumentFacts)> {
         Some((&object.path, self.documents(&object.path).get(object.index)?))
+    }
+
+    /// The Flux Kustomizations that build the file, with what each fills in for a variable.
+    pub(crate) fn covering(&self, path: &RepoPath) -> Vec<Covering<'_>> {
+        let ways = self.index.builds.of.get(path).into_iter().flat_map(|builds| builds.values());
+        let starts: BTreeSet<&str> = ways.flat_map(|way| way.starts.iter().map(String::as_str)).collect();
+        let mut covering = Vec::new();
+        for (file, listed) in
+            starts.iter().filter_map(|start| self.files.get_key_value(&RepoPath::new(*start).ok()?))
+        {
+            let FileFacts::Manifests(documents) = &*listed.facts else { continue };
+            for document in documents {
+                let Some(flux) = document.flux.as_ref().filter(|flux| flux.covers(path)) else { continue };
+                let Some(identity) = self.identities(file, document).next() else { continue };
+                let (namespace, name, place) = (identity.namespace, identity.name, document.place);
+                covering.push(Covering { namespace, name, path: file, place, flux });
+            }
+        }
+        covering
+    }
+
+    /// Every object, once for each name that a build gives it; patches are none.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = BuiltObject<'_>> {
+        let files = self.files.keys().filter(|path| !self.index.patches.contains(*path));
+        let documents =
+            files.flat_map(|path| self.documents(path).iter().map(move |document| (path, document)));
+        documents.flat_map(|(path, document)| self.built(path, document))
+    }
+
+    /// The VolSync objects of a namespace.
+    pub(crate) fn replications<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = BuiltObject<'a>> {
+        let kinds = ["ReplicationSource", "ReplicationDestination"].into_iter();
+        let objects =
+            kinds.flat_map(|kind| self.index.of_kind(kind)).filter_map(|object| self.object(object));
+        objects
+            .filter(|(path, document)| document.replication.is_some() && !self.index.patches.contains(*path))
+            .flat_map(|(path, document)| self.built(path, document))
+            .filter(move |object| object.namespace == namespace)
+    }
+
+    fn built<'a>(
+        &'a self,
+        path: &'a RepoPath,
+        document: &'a DocumentFacts,
+    ) -> impl Iterator<Item = BuiltObject<'a>> {
+        self.identities(path, document).map(move |identity| BuiltObject {
+            kind: &document.kind,
+            namespace: identity.namespace,
+            name: identity.name,
+            path,
+            document: document.document,
+            place: document.place,
+            replication: document.replication.as_deref(),
+        })
     }
 
     /// The objects in a file.
@@ -150,6 +259,7 @@ impl Listing {
             built_from: starts.into_iter().collect(),
             unlisted_by: self.unlisted_by(path),
             patched_by,
+            patch: None,
         })
     }
 
@@ -264,6 +374,33 @@ impl Listing {
             format!("check kind, name and namespace in the config; near: {}", near.join(", "))
         };
         Problem::new(Code::ManifestNotFound, format!("no manifest of {target} was found"), hint)
+    }
+}
+
+/// The one patch for `target` that is written as text in a kustomization.
+fn embedded(path: &RepoPath, kustomization: &Kustomization, target: &Target) -> Result<Found, Problem> {
+    let mut patches = kustomization.embedded(target);
+    match (patches.next(), patches.next()) {
+        (Some(patch), None) => Ok(Found {
+            path: path.clone(),
+            document: 0,
+            place: patch.place,
+            built_from: Vec::new(),
+            unlisted_by: None,
+            patched_by: Vec::new(),
+            patch: Some(patch.index),
+        }),
+        (Some(_), Some(again)) => {
+            let detail = format!("{path} has more than one patch for {target}");
+            let hint = "write them as one patch";
+            Err(Problem::new(Code::ManifestAmbiguous, detail, hint).in_file(path, Some(again.place)))
+        }
+        (None, _) => {
+            let detail = format!("{path} has no patch for {target}");
+            let hint =
+                "the patch must stand as text (patch: |-) and name its kind and name, or its target must";
+            Err(Problem::new(Code::ManifestNotFound, detail, hint).in_file(path, None))
+        }
     }
 }
 

@@ -119,6 +119,11 @@ impl Index {
         self.numbered(self.by_name.get(name))
     }
 
+    /// The objects of a kind, in the order of the paths.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Object> {
+        self.numbered(self.by_kind.get(kind).map(|of_kind| &of_kind.numbers))
+    }
+
     fn numbered(&self, numbers: Option<&Vec<usize>>) -> impl Iterator<Item = &Object> {
         let numbers = numbers.map(Vec::as_slice).unwrap_or_default();
         numbers.iter().filter_map(|number| self.objects.get(*number))

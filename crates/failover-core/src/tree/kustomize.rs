@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Target;
 use crate::name::RepoPath;
-use crate::yaml::{Anchors, Node};
+use crate::yaml::{self, Anchors, Node, Place};
 
 /// Deeper or wider builds than these are not followed: a cycle or a hostile repository.
 const MAX_DEPTH: usize = 32;
@@ -21,6 +22,19 @@ pub struct Kustomization {
     /// `resources`, `bases` and `components`, as written.
     resources: Vec<String>,
     patches: Vec<Patch>,
+    /// The objects that patches written as text are about.
+    embedded: Vec<EmbeddedPatch>,
+}
+
+/// A patch that is written as text in `patches`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct EmbeddedPatch {
+    /// Its position in `patches`.
+    pub(super) index: usize,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) place: Place,
 }
 
 /// A change that a kustomization makes to what it builds.
@@ -38,6 +52,12 @@ pub(super) struct FluxBuild {
     path: String,
     /// What it does to everything that it builds.
     build: Build,
+    /// The variables that it fills in, with their values as written.
+    pub(super) substitute: Vec<(String, String)>,
+    /// What it takes more variables from, each as kind and name.
+    pub(super) substitute_from: Vec<String>,
+    /// Whether it applies nothing at present.
+    pub(super) suspended: bool,
 }
 
 /// What a build does to the identity of the objects in a file.
@@ -86,6 +106,14 @@ impl Kustomization {
                 .flat_map(|key| anchors.get(root, key).map(Node::items).unwrap_or_default())
                 .map(|item| Patch::read(item, &anchors))
                 .collect(),
+            embedded: root
+                .get("patches")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+                .filter_map(|(index, item)| EmbeddedPatch::read(index, item))
+                .collect(),
         }
     }
 
@@ -98,6 +126,15 @@ impl Kustomization {
         files.filter_map(move |file| RepoPath::new(resolve(folder, file)?).ok())
     }
 
+    /// The patches written as text here that are about an object.
+    pub(super) fn embedded(&self, target: &Target) -> impl Iterator<Item = &EmbeddedPatch> {
+        self.embedded.iter().filter(|patch| {
+            patch.kind == target.kind.as_str()
+                && patch.name == target.name.as_str()
+                && patch.namespace.as_deref().is_none_or(|namespace| namespace == target.namespace.as_str())
+        })
+    }
+
     /// Whether a patch written in this kustomization mentions `name`.
     pub(super) fn patches_inline(&self, name: &str) -> bool {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -105,6 +142,22 @@ impl Kustomization {
             Patch::Inline(text) => text.split(|c| !is_name(c)).any(|word| word == name),
             Patch::File(_) => false,
         })
+    }
+}
+
+impl EmbeddedPatch {
+    /// A strategic merge patch says which object it is about, for a list of operations the item's `target` does.
+    fn read(index: usize, item: &Node) -> Option<Self> {
+        let node = item.get("patch")?;
+        let documents = yaml::parse(node.as_text()?).ok()?;
+        let [patch] = documents.as_slice() else { return None };
+        let text = |node: &Node, key: &str| Some(node.get(key)?.as_text()?.to_owned());
+        let (kind, named) = match patch.items() {
+            [] => (text(patch, "kind")?, patch.get("metadata")?),
+            _ => (text(item.get("target")?, "kind")?, item.get("target")?),
+        };
+        let (name, namespace) = (text(named, "name")?, text(named, "namespace"));
+        Some(Self { index, kind, name, namespace, place: node.place })
     }
 }
 
@@ -143,7 +196,31 @@ impl FluxBuild {
             name_prefix: text("namePrefix").unwrap_or_default(),
             name_suffix: text("nameSuffix").unwrap_or_default(),
         };
-        Some(Self { path: text("path").unwrap_or_default(), build })
+        let post_build = anchors.get(spec, "postBuild");
+        let variables = post_build.and_then(|post_build| anchors.get(post_build, "substitute"));
+        let variables = variables.map(Node::entries).unwrap_or_default().iter().filter_map(|(key, value)| {
+            Some((key.as_text()?.to_owned(), anchors.resolve(value).as_text()?.to_owned()))
+        });
+        let others = post_build.and_then(|post_build| anchors.get(post_build, "substituteFrom"));
+        let others = others.map(Node::items).unwrap_or_default().iter().filter_map(|item| {
+            let text = |key: &str| anchors.get(item, key).and_then(Node::as_text);
+            Some(format!("{} {}", text("kind")?, text("name")?))
+        });
+        Some(Self {
+            path: text("path").unwrap_or_default(),
+            build,
+            substitute: variables.collect(),
+            substitute_from: others.collect(),
+            suspended: text("suspend").as_deref() == Some("true"),
+        })
+    }
+}
+
+impl FluxBuild {
+    /// Whether the file is below the folder that is built.
+    pub(super) fn covers(&self, path: &RepoPath) -> bool {
+        let Some(folder) = resolve("", self.path.trim_start_matches('/')) else { return false };
+        folder.is_empty() || path.as_str().strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

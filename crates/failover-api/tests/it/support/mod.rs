@@ -3,6 +3,7 @@
 pub(crate) mod process;
 pub(crate) mod git;
 pub(crate) mod proxy;
+pub(crate) mod cli;
 pub(crate) mod secret;
 pub(crate) mod daemon;
 pub(crate) mod sshd;

@@ -134,6 +134,11 @@ impl Reply {
         self.json["commit"].as_str().unwrap()
     }
 
+    /// Everything was there already.
+    pub(crate) fn assert_unchanged(&self) {
+        assert_eq!((self.status, self.json["changed"].as_bool()), (200, Some(false)), "{}", self.text);
+    }
+
     /// The answer is a problem document with this status and code.
     pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.text);

@@ -1,0 +1,79 @@
+//! What somebody asks for with `promote` or `demote`, checked.
+
+use clap::Args;
+use failover_core::check::Check;
+use failover_core::intent::Expectation;
+use failover_core::name::{IdempotencyKey, Reason, Role, nearest};
+
+/// A move that is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) services: Vec<String>,
+    pub(super) to: Role,
+    pub(super) reason: Option<Reason>,
+    pub(super) expect: Option<Expected>,
+    pub(super) force: Vec<Check>,
+    pub(super) idempotency_key: Option<IdempotencyKey>,
+}
+
+/// What the caller saw, as it was written and as it is meant.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    pub(super) text: String,
+    pub(super) parsed: Expectation,
+}
+
+impl std::str::FromStr for Expected {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = Expectation::parse(text).ok_or(
+            "give primary, backup, mixed, unknown, a full commit id, or a revision as answers show it",
+        )?;
+        Ok(Self { text: text.to_owned(), parsed })
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct AskedFlags {
+    /// The services to move, by their names in the config.
+    #[arg(required = true, value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Why, in one line; stands in the commit.
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<Reason>,
+    /// What you saw: primary, backup, mixed, unknown, or a revision. When it is not so, nothing moves.
+    #[arg(long, value_name = "STATE|REVISION")]
+    expect: Option<Expected>,
+    /// Checks to override, by name.
+    #[arg(long, value_name = "CHECK,…", value_delimiter = ',', value_parser = parse_check)]
+    force: Vec<Check>,
+    /// Makes a repeated call return the first one's commit.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+fn parse_check(text: &str) -> Result<Check, String> {
+    Check::from_name(text).ok_or_else(|| {
+        let known = Check::ALL.map(Check::as_str);
+        match nearest(text, known).first() {
+            Some(near) => format!("there is no such check; did you mean {near}?"),
+            None => format!("the checks are {}", known.join(", ")),
+        }
+    })
+}
+
+impl AskedFlags {
+    /// The move to `to` that is asked for.
+    pub(super) fn to(self, to: Role) -> Asked {
+        let Self { services: named, reason, expect, force, idempotency_key } = self;
+        let mut services: Vec<String> = Vec::new();
+        // Who names one twice means it once.
+        for name in named {
+            if !services.contains(&name) {
+                services.push(name);
+            }
+        }
+        Asked { services, to, reason, expect, force, idempotency_key }
+    }
+}

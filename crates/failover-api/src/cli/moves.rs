@@ -1,0 +1,314 @@
+//! `promote` and `demote`.
+
+use clap::{ArgMatches, Args};
+use failover_core::code::Exit;
+use failover_core::intent::Expectation;
+use failover_core::name::{CommitId, Role};
+use failover_core::topology::Active;
+use serde_json::{Value, json};
+
+use super::answers::{MoveAnswer, read};
+use super::asked::{Asked, AskedFlags, Expected};
+use super::ending::Stop;
+use super::form::{Form, MoveForm, show, unless_no};
+use super::interrupt::Moving;
+use super::output::{Stream, Tone, note, note_part, plain, print, say};
+use super::progress::waiting;
+use super::prompt;
+use super::table;
+use super::target::{Target, TargetFlags};
+use crate::git::{Upstream, UpstreamError};
+use crate::http::Reply;
+
+#[derive(Debug, Args)]
+pub(super) struct MoveFlags {
+    #[command(flatten)]
+    asked: AskedFlags,
+    /// Only show what would change.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask. Needed where there is no terminal.
+    #[arg(long, short)]
+    yes: bool,
+    /// In a clone: also push its branch to where it goes with `git push`.
+    #[arg(long)]
+    push: bool,
+    /// How the answer is shown; diff and patch with --dry-run.
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: MoveForm,
+    #[command(flatten)]
+    target: TargetFlags,
+}
+
+/// Moves services, or shows what that would change.
+pub(super) async fn run(
+    to: Role,
+    flags: MoveFlags,
+    matches: &ArgMatches,
+    moving: &Moving,
+) -> Result<Exit, Stop> {
+    let MoveFlags { asked, dry_run, yes, push, output, target } = flags;
+    if !dry_run && matches!(output, MoveForm::Diff | MoveForm::Patch) {
+        return Err(Stop::problem("-o diff and -o patch show what would change; add --dry-run"));
+    }
+    if dry_run && push {
+        return Err(Stop::problem("--push and --dry-run do not go together"));
+    }
+    if !dry_run && !yes && !prompt::is_possible() {
+        return Err(Stop::Said {
+            exit: Exit::Problem,
+            message: "there is no terminal to ask on, so nothing was moved".to_owned(),
+            hint: Some(
+                "give --yes to move without being asked, or --dry-run to see what would change".to_owned(),
+            ),
+        });
+    }
+    let asked = asked.to(to);
+    let target = target.open(matches).await?;
+    if dry_run {
+        return dry_run_of(&target, &asked, output).await;
+    }
+    let place = place(&target, push).await?;
+    let reply = match if yes { Asking::Go } else { ask(&target, &asked, &place).await? } {
+        Asking::Go => moving.during(target.carry_out(&asked)).await?,
+        Asking::Answered(reply) => reply,
+        Asking::Declined => {
+            note("nothing was committed");
+            return Ok(Exit::No);
+        }
+    };
+    let reply = unless_no(reply, output.plain())?;
+    let ended = moving.during(done(&target, reply, &place, output.plain())).await;
+    target.close().await;
+    ended
+}
+
+async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<Exit, Stop> {
+    let accept = match output {
+        MoveForm::Diff => "text/x-diff",
+        MoveForm::Patch => "text/x-patch",
+        MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
+    };
+    let reply = unless_no(target.show(asked, accept).await?, output.plain())?;
+    match output {
+        MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
+        MoveForm::Yaml => show(&reply.text, Form::Yaml)?,
+        MoveForm::Table => {
+            let answer: MoveAnswer = read(&reply)?;
+            let paint = Stream::Output.paint();
+            print(table::plan(&answer, paint));
+            say(paint.tone(Tone::Faint, &format!("\n{}", verdict(&answer))));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What a dry run comes to, in a line.
+fn verdict(answer: &MoveAnswer) -> String {
+    let revision = answer.revision.as_deref().map(|revision| format!(" on {}", plain(revision)));
+    let revision = revision.unwrap_or_default();
+    match (answer.changed, answer.blocked_by.as_slice()) {
+        (_, [_, ..]) => {
+            format!("a dry run{revision}: the move would be refused; --force {} overrides", blocking(answer))
+        }
+        (true, []) => format!("a dry run{revision}: nothing was committed"),
+        (false, []) => format!("a dry run{revision}: there is nothing to do"),
+    }
+}
+
+/// The names of the checks that stop a move.
+fn blocking(answer: &MoveAnswer) -> String {
+    let mut names: Vec<&str> = answer.blocked_by.iter().map(|finding| finding.check.as_str()).collect();
+    names.dedup();
+    plain(&names.join(","))
+}
+
+/// Where a move goes.
+struct Place {
+    /// The branch, for people.
+    branch: String,
+    /// Where the clone's branch is pushed to afterwards.
+    upstream: Option<Upstream>,
+}
+
+impl Place {
+    /// What is asked before a move.
+    fn question(&self) -> String {
+        let Some(upstream) = &self.upstream else { return format!("commit this {}?", self.branch) };
+        let earlier = match upstream.ahead() {
+            Some(ahead @ 1..) => format!(" with {ahead} earlier commits of the branch that are not there"),
+            Some(0) | None => String::new(),
+        };
+        format!("commit this {}, and push it to {upstream}{earlier}?", self.branch)
+    }
+}
+
+/// Finds out where a move goes before anything is asked, so that nothing is committed that cannot be pushed.
+async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
+    let direct = match target {
+        Target::Server(client) if !push => {
+            return Ok(Place { upstream: None, branch: format!("through {}", client.address()) });
+        }
+        Target::Direct(direct) => direct,
+        Target::Server(_) => return Err(push_is_for_clones()),
+    };
+    direct.look().await?;
+    let branch = direct.branch();
+    let name = branch.as_ref().map(ToString::to_string).unwrap_or_default();
+    let Some(folder) = &direct.clone else {
+        if push {
+            return Err(push_is_for_clones());
+        }
+        return Ok(Place { upstream: None, branch: format!("on {name} of {}", plain(&direct.address)) });
+    };
+    let words = format!("on the branch {name} of the clone {}", plain(&folder.display().to_string()));
+    let upstream = match branch.filter(|_| push) {
+        None => None,
+        Some(branch) => Some(Upstream::of(folder, &branch).map_err(not_pushed)?),
+    };
+    Ok(Place { upstream, branch: words })
+}
+
+fn push_is_for_clones() -> Stop {
+    Stop::problem("--push is for a clone with a work tree; elsewhere a move is pushed in any case")
+}
+
+/// What becomes of a move that somebody is asked about.
+enum Asking {
+    /// It is confirmed.
+    Go,
+    /// It is not.
+    Declined,
+    /// There was nothing to ask: everything is there already.
+    Answered(Reply),
+}
+
+/// How often a view that turns out to be old is looked at again before somebody is asked.
+const LOOKS: usize = 3;
+
+/// Shows what would change, and asks.
+async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, Stop> {
+    for _ in 0..LOOKS {
+        let reply = unless_no(target.show(asked, "application/json").await?, Form::Table)?;
+        let answer: MoveAnswer = read(&reply)?;
+        let paint = Stream::Notes.paint();
+        if !answer.blocked_by.is_empty() {
+            note_part(table::plan(&answer, paint));
+            let details: Vec<&str> =
+                answer.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+            return Err(Stop::Said {
+                exit: Exit::Refusal,
+                message: details.join("\n"),
+                hint: Some(format!(
+                    "look at the evidence; to go on regardless add --force {}",
+                    blocking(&answer)
+                )),
+            });
+        }
+        if answer.changed {
+            note_part(table::plan(&answer, paint));
+            note("");
+            return Ok(if prompt::confirmed(&place.question()).await? {
+                Asking::Go
+            } else {
+                Asking::Declined
+            });
+        }
+        // Nothing to do, as far as is known. Only a fresh look may say so, and it must not move what nobody saw.
+        let role = Active::from(asked.to);
+        let there = Expected { text: role.to_string(), parsed: Expectation::Active(role) };
+        let sure = Asked { expect: asked.expect.clone().or(Some(there)), ..asked.clone() };
+        let reply = target.carry_out(&sure).await?;
+        if reply.status != 412 || asked.expect.is_some() {
+            return Ok(Asking::Answered(reply));
+        }
+    }
+    Err(Stop::failure(
+        "the services are moved by somebody else at this moment",
+        "look at the history, then ask again",
+    ))
+}
+
+/// Tells what a move did, after the clone's branch was pushed where that was asked for.
+async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
+    let answer: MoveAnswer = read(&reply)?;
+    let Place { branch, upstream } = place;
+    let pushed = match upstream {
+        None => Ok(()),
+        Some(upstream) => push(upstream, &answer).await,
+    };
+    let clone = match target {
+        Target::Direct(direct) => direct.clone.is_some(),
+        Target::Server(_) => false,
+    };
+    if form == Form::Table {
+        tell(&answer, branch);
+        match (upstream, &pushed) {
+            (Some(upstream), Ok(())) => say(format_args!("pushed to {upstream}")),
+            // Why it was not pushed is said at the end.
+            (Some(_), Err(_)) => {}
+            (None, _) if clone && answer.changed => {
+                note(
+                    "the clone's branch is not pushed: Flux sees the move after `git push` (--push does that, too)",
+                );
+            }
+            (None, _) => {}
+        }
+    } else if clone {
+        // The branch of a clone is not yet the one that Flux reads.
+        let mut whole: Value = read(&reply)?;
+        whole["pushed"] = json!(upstream.is_some() && pushed.is_ok());
+        show(&format!("{whole:#}\n"), form)?;
+    } else {
+        show(&reply.text, form)?;
+    }
+    pushed.map(|()| Exit::Done).map_err(not_pushed)
+}
+
+async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
+    let of_revision = answer.revision.as_deref().and_then(|revision| revision.rsplit(':').next());
+    let commit = answer.commit.as_deref().filter(|_| answer.changed).or(of_revision).unwrap_or_default();
+    let commit = CommitId::new(commit).map_err(|error| UpstreamError::Git(format!("the commit: {error}")))?;
+    let (upstream, words) = (upstream.clone(), format!("pushing to {upstream}"));
+    let pushed = tokio::task::spawn_blocking(move || upstream.push(&commit));
+    waiting(&words, pushed).await.unwrap_or_else(|error| Err(UpstreamError::Failed(error.to_string())))
+}
+
+fn not_pushed(error: UpstreamError) -> Stop {
+    let (exit, hint) = match &error {
+        UpstreamError::None(branch) => {
+            (Exit::Problem, format!("set one with `git push -u origin {branch}`, or leave out --push"))
+        }
+        UpstreamError::Rejected(_) => {
+            (Exit::Failure, "bring the clone up to date with `git pull --rebase`, then `git push`".to_owned())
+        }
+        UpstreamError::Failed(_) | UpstreamError::Git(_) => {
+            (Exit::Unknown, "the commit is in the clone; `git push` again does no harm".to_owned())
+        }
+    };
+    Stop::Said { exit, message: error.to_string(), hint: Some(hint) }
+}
+
+/// What a move did, for people.
+fn tell(answer: &MoveAnswer, branch: &str) {
+    let paint = Stream::Output.paint();
+    let (names, to) = (table::names(answer), plain(answer.to.as_deref().unwrap_or("its other node")));
+    let commit = answer.commit.as_deref().map(plain).unwrap_or_default();
+    if !answer.changed {
+        let by = if commit.is_empty() { String::new() } else { format!(", since commit {commit}") };
+        say(format_args!("{names}: at {to} already{by}; nothing was committed"));
+        return;
+    }
+    if answer.replayed {
+        say(format_args!("{names}: moved to {to} by an earlier call with this key, commit {commit}"));
+        return;
+    }
+    print(table::plan(answer, paint));
+    say(format_args!(
+        "\n{} commit {commit} {branch}",
+        paint.tone(Tone::Good, &format!("{names}: moved to {to},"))
+    ));
+    if let Some(operation) = &answer.operation_id {
+        say(paint.tone(Tone::Faint, &format!("operation {}", plain(operation))));
+    }
+}

@@ -1,0 +1,425 @@
+//! The storage and the workloads of a repository: which claims and volumes are declared, and who mounts what.
+//!
+//! Made from a tree that holds the text of every file. What cannot be read, and patches, are left out.
+
+use std::collections::BTreeMap;
+
+use crate::field::{FieldPath, Segment};
+use crate::name::RepoPath;
+use crate::tree::{Replication, Tree};
+use crate::yaml::{Anchors, Node, Place};
+
+/// Everything that moves depend on.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// The claims, by namespace and name.
+    pub claims: BTreeMap<ClaimName, Claim>,
+    /// The volumes, by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// What mounts claims or chooses nodes.
+    pub workloads: Vec<Workload>,
+    /// VolSync objects that copy from or into a claim of their namespace.
+    pub copies: Vec<Copying>,
+}
+
+/// An object in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace, as built.
+    pub namespace: String,
+    /// Its name, as built.
+    pub name: String,
+    /// The file.
+    pub path: RepoPath,
+    /// Where it starts.
+    pub place: Place,
+}
+
+/// A claim: its namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// A declared `PersistentVolumeClaim`.
+#[derive(Debug)]
+pub struct Claim {
+    /// Where it is declared.
+    pub origin: Origin,
+    /// The storage that it asks for, as written.
+    pub storage: Option<String>,
+    /// The volume that it names.
+    pub volume: Option<String>,
+}
+
+/// A declared `PersistentVolume`.
+#[derive(Debug)]
+pub struct Volume {
+    /// Where it is declared.
+    pub origin: Origin,
+    /// Its capacity, as written.
+    pub storage: Option<String>,
+    /// The claim that it is reserved for.
+    pub claim: Option<ClaimName>,
+    /// The node labels that it requires, each with the values that fit; several terms are put together.
+    pub nodes: BTreeMap<String, Vec<String>>,
+}
+
+/// Something that runs pods.
+#[derive(Debug)]
+pub struct Workload {
+    /// The object.
+    pub origin: Origin,
+    /// The claims that it mounts.
+    pub mounts: Vec<Mount>,
+    /// The labels of its node selectors.
+    pub labels: Vec<Mount>,
+    /// `spec.replicas`, as written.
+    pub replicas: Option<String>,
+}
+
+/// A field with a text: the claim of a volume, or the value of a node label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The volume's name, or the label's key.
+    pub of: String,
+    /// The claim, or the label's value, as written.
+    pub value: String,
+    /// The field.
+    pub field: FieldPath,
+    /// Where the value stands.
+    pub place: Place,
+}
+
+/// Two claims of which one takes the other's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The claim that belongs to the primary role.
+    pub primary: ClaimName,
+    /// The claim that takes over.
+    pub backup: ClaimName,
+    /// Whether VolSync copies the one into the other.
+    pub copied: bool,
+}
+
+/// A VolSync object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copying {
+    /// The `ReplicationSource` or `ReplicationDestination`.
+    pub origin: Origin,
+    /// What it copies.
+    pub replication: Replication,
+}
+
+impl Inventory {
+    /// Everything in `tree`, as far as it holds the files' texts.
+    #[must_use]
+    pub fn of(tree: &Tree) -> Self {
+        let mut inventory = Self::default();
+        for object in tree.listing.objects() {
+            let source = tree.sources.get(object.path).map(|source| source.documents());
+            let Some(root) = source.and_then(Result::ok).and_then(|documents| documents.get(object.document))
+            else {
+                continue;
+            };
+            let reader = Reader { anchors: Anchors::of(root), root: object_at(root, object.place) };
+            let (namespace, name) = (object.namespace, object.name);
+            let (kind, path, place) = (object.kind.to_owned(), object.path.clone(), object.place);
+            let origin = Origin { kind, namespace, name, path, place };
+            match object.replication {
+                Some(replication) => {
+                    inventory.copies.push(Copying { origin, replication: replication.clone() });
+                }
+                None => inventory.add(&reader, origin),
+            }
+        }
+        inventory
+    }
+
+    /// The volume that a claim is bound to, as far as that is written down.
+    #[must_use]
+    pub fn volume_of(&self, name: &ClaimName) -> Option<&Volume> {
+        let named = self.claims.get(name).and_then(|claim| self.volumes.get(claim.volume.as_ref()?));
+        named.or_else(|| self.volumes.values().find(|volume| volume.claim.as_ref() == Some(name)))
+    }
+
+    /// The pair of claims that a mount is one of; `None` where there is no second claim, or where a workload mounts
+    /// both.
+    #[must_use]
+    pub fn pair(&self, workload: &Workload, mount: &Mount) -> Option<Pair> {
+        let namespace = &workload.origin.namespace;
+        let in_namespace = self.claims.keys().filter(|claim| claim.namespace == *namespace);
+        let named = |name: &str| ClaimName { namespace: namespace.clone(), name: name.to_owned() };
+        let (own, mut others) = (&mount.value, in_namespace.map(|claim| &claim.name));
+        let by_name = others.find_map(|other| {
+            let (primary, backup) = if is_backup_of(other, own) {
+                (own, other)
+            } else if is_backup_of(own, other) {
+                (other, own)
+            } else {
+                return None;
+            };
+            Some(Pair { primary: named(primary), backup: named(backup), copied: false })
+        });
+        let is_copied = |pair: &Pair| {
+            self.copied_from(&pair.primary)
+                .any(|destination| destination.replication.claim == pair.backup.name)
+        };
+        let pair = match by_name {
+            Some(pair) => Pair { copied: is_copied(&pair), ..pair },
+            None => self.copied_pair(&named(own))?,
+        };
+        // Whoever mounts both copies from one into the other, and no app would do with either.
+        let mounts = |one: &Workload, claim: &ClaimName| {
+            one.origin.namespace == claim.namespace
+                && one.mounts.iter().any(|mount| mount.value == claim.name)
+        };
+        let mut workloads = self.workloads.iter();
+        let copies = workloads.any(|one| mounts(one, &pair.primary) && mounts(one, &pair.backup));
+        (!copies).then_some(pair)
+    }
+
+    /// The destinations that a claim's sources of the same name copy into.
+    pub fn copied_from(&self, claim: &ClaimName) -> impl Iterator<Item = &Copying> {
+        let of = |kind: &'static str| {
+            let of_kind = self.copies.iter().filter(move |copy| copy.origin.kind == kind);
+            of_kind.filter(|copy| copy.origin.namespace == claim.namespace)
+        };
+        let sources: Vec<&str> = of("ReplicationSource")
+            .filter(|source| source.replication.claim == claim.name)
+            .map(|source| source.origin.name.as_str())
+            .collect();
+        of("ReplicationDestination").filter(move |destination| {
+            let name = destination.origin.name.as_str();
+            sources
+                .iter()
+                .any(|source| *source == name || is_backup_of(name, source) || is_replica_of(name, source))
+        })
+    }
+
+    fn copied_pair(&self, own: &ClaimName) -> Option<Pair> {
+        let pair = |primary: &ClaimName, backup: &str| Pair {
+            primary: primary.clone(),
+            backup: ClaimName { namespace: own.namespace.clone(), name: backup.to_owned() },
+            copied: true,
+        };
+        if let Some(destination) =
+            self.copied_from(own).find(|destination| destination.replication.claim != own.name)
+        {
+            return Some(pair(own, &destination.replication.claim));
+        }
+        let sources = self.copies.iter().filter(|copy| copy.origin.kind == "ReplicationSource");
+        sources
+            .filter(|source| source.origin.namespace == own.namespace && source.replication.claim != own.name)
+            .find_map(|source| {
+                let primary =
+                    ClaimName { namespace: own.namespace.clone(), name: source.replication.claim.clone() };
+                let into =
+                    self.copied_from(&primary).any(|destination| destination.replication.claim == own.name);
+                into.then(|| pair(&primary, &own.name))
+            })
+    }
+
+    fn add(&mut self, reader: &Reader<'_>, origin: Origin) {
+        let text = |path: &[&str]| reader.text(path);
+        match origin.kind.as_str() {
+            "PersistentVolumeClaim" => {
+                let storage = text(&["spec", "resources", "requests", "storage"]);
+                let name = ClaimName { namespace: origin.namespace.clone(), name: origin.name.clone() };
+                self.claims.insert(name, Claim { storage, volume: text(&["spec", "volumeName"]), origin });
+            }
+            "PersistentVolume" => {
+                let claim = text(&["spec", "claimRef", "namespace"]).zip(text(&["spec", "claimRef", "name"]));
+                let claim = claim.map(|(namespace, name)| ClaimName { namespace, name });
+                let (storage, nodes) = (text(&["spec", "capacity", "storage"]), reader.required_nodes());
+                self.volumes.insert(origin.name.clone(), Volume { origin, storage, claim, nodes });
+            }
+            "HelmRelease" => {
+                let mut workload =
+                    Workload { origin, mounts: Vec::new(), labels: Vec::new(), replicas: None };
+                if let Some(values) = reader.at(&["spec", "values"]) {
+                    let way = ["spec", "values"].map(|key| Segment::Key(key.to_owned()));
+                    reader.values(values, &mut way.to_vec(), &mut workload);
+                }
+                self.workloads.push(workload);
+            }
+            kind => {
+                let Some(pod) = pod_spec(kind) else { return };
+                let (mounts, labels) = reader.pod(pod);
+                self.workloads.push(Workload {
+                    origin,
+                    mounts,
+                    labels,
+                    replicas: text(&["spec", "replicas"]),
+                });
+            }
+        }
+    }
+}
+
+/// The words by which people name the second of two.
+const SECOND: [&str; 8] =
+    ["backup", "secondary", "standby", "replica", "failover", "mirror", "passive", "bak"];
+/// And the first.
+const FIRST: [&str; 4] = ["primary", "main", "active", "live"];
+
+/// Whether `backup` is the name of `primary` with a word that says so.
+#[must_use]
+pub fn is_backup_of(backup: &str, primary: &str) -> bool {
+    let words = |name: &str, marks: &[&str]| -> Vec<String> {
+        let words = name.split(['-', '.', '_']);
+        words.filter(|word| !marks.contains(word)).map(str::to_owned).collect()
+    };
+    let is_marked =
+        |name: &str, marks: &[&str]| name.split(['-', '.', '_']).filter(|word| marks.contains(word)).count();
+    is_marked(backup, &SECOND) == 1
+        && is_marked(primary, &SECOND) == 0
+        && !words(backup, &SECOND).is_empty()
+        && words(backup, &SECOND) == words(primary, &FIRST)
+}
+
+/// Names of the two ends of a copy, which people call source and destination.
+fn is_replica_of(destination: &str, source: &str) -> bool {
+    let bare = |name: &str, marks: &[&str]| -> Vec<String> {
+        name.split('-').filter(|word| !marks.contains(word)).map(str::to_owned).collect()
+    };
+    let (to, from) = (["destination", "dest", "dst", "rd"], ["source", "src", "rs"]);
+    let rest = bare(destination, &to);
+    rest != bare(destination, &[]) && rest == bare(source, &from)
+}
+
+/// Where a kind of workload describes its pods.
+fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
+            Some(&["spec", "template", "spec"])
+        }
+        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        "Pod" => Some(&["spec"]),
+        _ => None,
+    }
+}
+
+/// The document, or the item of a list in it that starts there.
+fn object_at(root: &Node, place: Place) -> &Node {
+    if root.place == place {
+        return root;
+    }
+    let items = root.get("items").map(Node::items).unwrap_or_default();
+    items.iter().find(|item| item.place == place).unwrap_or(root)
+}
+
+struct Reader<'a> {
+    anchors: Anchors<'a>,
+    root: &'a Node,
+}
+
+impl<'a> Reader<'a> {
+    fn get(&self, node: &'a Node, path: &[&str]) -> Option<&'a Node> {
+        path.iter().try_fold(node, |node, key| self.anchors.get(node, key))
+    }
+
+    fn at(&self, path: &[&str]) -> Option<&'a Node> {
+        self.get(self.root, path)
+    }
+
+    fn text_in(&self, node: &'a Node, path: &[&str]) -> Option<String> {
+        let text = self.get(node, path)?.as_text()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn text(&self, path: &[&str]) -> Option<String> {
+        self.text_in(self.root, path)
+    }
+
+    fn items(&self, node: Option<&'a Node>) -> Vec<&'a Node> {
+        node.map(Node::items).unwrap_or_default().iter().map(|item| self.anchors.resolve(item)).collect()
+    }
+
+    fn required_nodes(&self) -> BTreeMap<String, Vec<String>> {
+        let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let terms = self.at(&["spec", "nodeAffinity", "required", "nodeSelectorTerms"]);
+        for term in self.items(terms) {
+            for expression in self.items(self.get(term, &["matchExpressions"])) {
+                if self.text_in(expression, &["operator"]).as_deref() != Some("In") {
+                    continue;
+                }
+                let Some(key) = self.text_in(expression, &["key"]) else { continue };
+                let values = self.items(self.get(expression, &["values"]));
+                let values = values.into_iter().filter_map(|value| Some(value.as_text()?.to_owned()));
+                nodes.entry(key).or_default().extend(values);
+            }
+        }
+        nodes
+    }
+
+    fn pod(&self, pod: &[&str]) -> (Vec<Mount>, Vec<Mount>) {
+        let keys = |more: &[&str]| -> Vec<Segment> {
+            pod.iter().chain(more).map(|key| Segment::Key((*key).to_owned())).collect()
+        };
+        let Some(spec) = self.at(pod) else { return (Vec::new(), Vec::new()) };
+        let mut mounts = Vec::new();
+        for volume in self.items(self.get(spec, &["volumes"])) {
+            let Some(of) = self.text_in(volume, &["name"]) else { continue };
+            let Some(node) = self.get(volume, &["persistentVolumeClaim", "claimName"]) else { continue };
+            let Some(value) = node.as_text() else { continue };
+            let mut way = keys(&["volumes"]);
+            way.push(Segment::Item { key: "name".to_owned(), value: of.clone() });
+            way.push(Segment::Key("persistentVolumeClaim".to_owned()));
+            let (value, field) = (value.to_owned(), FieldPath::through(way, "claimName"));
+            mounts.push(Mount { of, value, field, place: node.place });
+        }
+        let selector = self.get(spec, &["nodeSelector"]);
+        (mounts, selector.map(|node| self.labels(node, &keys(&["nodeSelector"]))).unwrap_or_default())
+    }
+
+    fn labels(&self, selector: &'a Node, way: &[Segment]) -> Vec<Mount> {
+        let labels = selector.entries().iter().filter_map(|(key, value)| {
+            let (of, value) = (key.as_text()?.to_owned(), self.anchors.resolve(value));
+            let field = FieldPath::through(way.iter().cloned(), &of);
+            Some(Mount { of, value: value.as_text()?.to_owned(), field, place: value.place })
+        });
+        labels.collect()
+    }
+
+    /// Claims and node selectors in a chart's values, by the names that charts give them.
+    fn values(&self, node: &'a Node, way: &mut Vec<Segment>, found: &mut Workload) {
+        // Values that merge each other in have no end.
+        if way.len() > 16 {
+            return;
+        }
+        for (key, value) in node.entries() {
+            let (Some(key), value) = (key.as_text(), self.anchors.resolve(value)) else { continue };
+            if key == "nodeSelector" {
+                way.push(Segment::Key(key.to_owned()));
+                found.labels.extend(self.labels(value, way));
+                way.pop();
+            } else if let Some(text) = value.as_text() {
+                if matches!(key, "existingClaim" | "claimName") && !text.is_empty() {
+                    let of = match way.last() {
+                        Some(Segment::Key(name)) => name.clone(),
+                        Some(Segment::Item { value, .. }) => value.clone(),
+                        None => String::new(),
+                    };
+                    let field = FieldPath::through(way.iter().cloned(), key);
+                    found.mounts.push(Mount { of, value: text.to_owned(), field, place: value.place });
+                }
+            } else {
+                way.push(Segment::Key(key.to_owned()));
+                self.values(value, way, found);
+                for item in self.items(Some(value)) {
+                    let Some(name) = self.text_in(item, &["name"]) else { continue };
+                    way.push(Segment::Item { key: "name".to_owned(), value: name });
+                    self.values(item, way, found);
+                    way.pop();
+                }
+                way.pop();
+            }
+        }
+    }
+}
