@@ -137,6 +137,48 @@ impl ControlPlane {
         );
     }
 
+    /// Defines the kinds of Flux and the Prometheus operator, as their makers do.
+    pub(crate) fn define_kinds(&self) {
+        let kinds = tool("crds");
+        self.admin(["apply", "--server-side", "-f", kinds.to_str().unwrap()]);
+        self.admin(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    }
+
+    /// Runs a controller of Flux that may do everything. It answers on its port `health` when it runs.
+    pub(crate) fn start_flux(&self, name: &str, arguments: &[String], health: u16) -> Daemon {
+        let mut controller = Command::new(tool(name));
+        controller.args(arguments);
+        let log = self.log(name, &mut controller);
+        controller.env("KUBECONFIG", self.file("admin")).env("RUNTIME_NAMESPACE", "flux-system");
+        let mut daemon = Daemon::new(self.mark());
+        daemon.start(
+            &mut controller,
+            || tail(&log),
+            || {
+                std::net::TcpStream::connect(("127.0.0.1", health))
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            },
+        );
+        daemon
+    }
+
+    /// The end of what a program of this cluster said, for messages.
+    pub(crate) fn said(&self, name: &str) -> String {
+        tail(&self.file(&format!("{name}.log")))
+    }
+
+    /// A new folder that ends with the cluster.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.file(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    fn mark(&self) -> String {
+        format!("FAILOVER_TEST_CLUSTER={}", self.folder.path().display())
+    }
+
     /// The API server is gone, with all its connections. Nothing that it knew is lost.
     pub(crate) fn stop_api(&mut self) {
         self.api.stop();
@@ -249,11 +291,13 @@ fn kubectl(kubeconfig: &Path) -> Command {
     kubectl
 }
 
+/// A program or folder that `scripts/e2e` made.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let folder = std::env::var_os("FAILOVER_E2E_TOOLS");
-    let folder = folder
+    let folders = std::env::var_os("FAILOVER_E2E_TOOLS");
+    let folders = folders
         .unwrap_or_else(|| panic!("FAILOVER_E2E_TOOLS is not set: run scripts/e2e, which builds the tools"));
-    let tool = Path::new(&folder).join(name);
-    assert!(tool.is_file(), "no {}: run scripts/e2e, which builds it", tool.display());
-    tool
+    let mut tools = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    tools
+        .find(|tool| tool.exists())
+        .unwrap_or_else(|| panic!("no {name} in {}: run scripts/e2e, which builds it", folders.display()))
 }

@@ -1,7 +1,7 @@
 //! What is in `deploy/` is taken by a real API server, and becomes pods.
 
 use super::control_plane::ControlPlane;
-use super::scene::{Cluster, base};
+use super::scene::{Cluster, base, overlay};
 
 #[test]
 fn the_base_passes_a_server_side_dry_run_and_is_applied() {
@@ -21,22 +21,26 @@ fn the_base_passes_a_server_side_dry_run_and_is_applied() {
 }
 
 #[test]
-fn the_components_are_applied_as_far_as_a_bare_cluster_knows_their_kinds() {
+fn every_component_and_the_example_pass_a_server_side_dry_run_and_are_applied() {
     let plane = ControlPlane::start();
+    plane.define_kinds();
     plane.admin(["create", "namespace", "flux-system"]);
-    let folder = tempfile::TempDir::new().unwrap();
-    // Kustomize takes no absolute path, but goes up as far as it must.
-    let up = "../".repeat(folder.path().canonicalize().unwrap().components().count() - 1);
-    let deploy = format!("{up}{}", base().parent().unwrap().strip_prefix("/").unwrap().display());
-    let mut overlay = format!("resources:\n  - {deploy}/base\ncomponents:\n");
-    for component in ["signing", "kubernetes-auth", "ingress-traefik"] {
-        overlay += &format!("  - {deploy}/components/{component}\n");
-    }
-    std::fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();
-    plane.admin(["apply", "--server-side", "-k", folder.path().to_str().unwrap()]);
+    plane.admin(["apply", "-f", base().join("namespace.yaml").to_str().unwrap()]);
+    let components =
+        ["receiver", "signing", "prometheus", "ingress-traefik", "kubernetes-auth", "image-automation"];
+    let folder = base().parent().unwrap().join("components");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), components.len(), "a component is not applied");
+    let overlay = overlay(&components);
+    let folder = overlay.path().to_str().unwrap();
+    plane.admin(["apply", "--server-side", "--dry-run=server", "-k", folder]);
+    plane.admin(["apply", "--server-side", "-k", folder]);
+    let homelab = base().parent().unwrap().join("overlays/homelab");
+    plane.admin(["apply", "--dry-run=server", "-k", homelab.to_str().unwrap()]);
+    plane.admin(["apply", "--dry-run=server", "-f", homelab.join("flux.yaml").to_str().unwrap()]);
     let deployment = plane.object(["get", "deployment", "failover-api", "-n", "failover-api"]);
     let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
-    for name in ["FAILOVER_API_KUBERNETES_AUTH", "FAILOVER_API_SIGNING_KEY", "FAILOVER_API_GIT_SECRET"] {
+    for name in ["KUBERNETES_AUTH", "SIGNING_KEY", "GIT_SECRET", "RECEIVERS"] {
+        let name = format!("FAILOVER_API_{name}");
         assert!(variables.iter().any(|variable| variable["name"] == name), "{name}: {variables:?}");
     }
     let binding = plane.object(["get", "clusterrolebinding", "failover-api-auth-delegator"]);

@@ -19,4 +19,5 @@ mod secret;
 mod outages;
 mod replicas;
 mod callers;
+mod flux;
 mod documents;

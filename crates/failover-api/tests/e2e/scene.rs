@@ -32,6 +32,20 @@ pub(crate) fn base() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/base").canonicalize().unwrap()
 }
 
+/// A kustomization of the base with these components.
+pub(crate) fn overlay(components: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    // Kustomize takes no absolute path, but goes up as far as it must.
+    let up = "../".repeat(folder.path().canonicalize().unwrap().components().count() - 1);
+    let deploy = format!("{up}{}", base().parent().unwrap().strip_prefix("/").unwrap().display());
+    let mut overlay = format!("resources:\n  - {deploy}/base\ncomponents:\n");
+    for component in components {
+        overlay += &format!("  - {deploy}/components/{component}\n");
+    }
+    fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();
+    folder
+}
+
 impl Cluster {
     /// With the Secret that Flux has, or without.
     pub(crate) fn start() -> Self {
