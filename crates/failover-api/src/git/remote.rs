@@ -108,11 +108,15 @@ pub(super) struct Sight {
 }
 
 impl Remote {
-    /// Takes the credentials in use out of a host's words.
+    /// Takes the credentials in use out of a host's words, and names of our own that mean nothing to others.
     pub(super) fn veil(&self, words: &mut String) {
         match &self.transport {
-            // What goes through ssh are no credentials of ours.
-            Transport::Command(_) => {}
+            Transport::Command(launcher) => {
+                // What goes through ssh are no credentials of ours.
+                if let Launcher::Ssh(ssh) = &**launcher {
+                    ssh.name_key(words);
+                }
+            }
             Transport::Https(https) => https.veil(words),
         }
     }

@@ -87,9 +87,46 @@ pub fn run_as_ssh_if_asked() -> std::io::Result<()> {
     Err(command.exec())
 }
 
+/// The private key under a name of its own. Beside a key ssh looks for a file with `.pub` at the end of its name and offers
+/// what stands there, also when it belongs to an older key, as it may in a Secret of which only `identity` was changed.
+#[derive(Debug, Clone)]
+struct Identity {
+    key: PathBuf,
+    link: PathBuf,
+}
+
+impl Identity {
+    /// The link will be in `folder`.
+    fn new(key: &Path, folder: &Path) -> std::io::Result<Self> {
+        Ok(Self { key: std::path::absolute(key)?, link: folder.join("identity") })
+    }
+
+    /// Makes the link where it is missing or leads elsewhere.
+    fn prepare(&self) -> std::io::Result<()> {
+        if std::fs::read_link(&self.link).is_ok_and(|key| key == self.key) {
+            return Ok(());
+        }
+        let folder = self.link.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(folder)?;
+        let aside =
+            tempfile::Builder::new().make_in(folder, |path| std::os::unix::fs::symlink(&self.key, path))?;
+        aside.persist(&self.link).map(drop).map_err(|error| error.error)
+    }
+
+    /// The certificate of the key, where ssh would look for it beside the key itself. It may be missing.
+    fn certificate(&self) -> String {
+        format!("{}-cert.pub", self.key.display())
+    }
+}
+
 /// The configuration that ssh runs with; it reads no other. Of each option the first value counts, so what comes in
 /// by `Include` can only add.
-fn configuration(settings: &SshSettings, destination: &str, socket: Option<&Path>) -> String {
+fn configuration(
+    settings: &SshSettings,
+    identity: Option<&Identity>,
+    destination: &str,
+    socket: Option<&Path>,
+) -> String {
     let host = destination.rsplit_once('@').map_or(destination, |(_, host)| host);
     let mut text = String::new();
     let mut line = |words: std::fmt::Arguments<'_>| text.push_str(&format!("{words}\n"));
@@ -98,10 +135,11 @@ fn configuration(settings: &SshSettings, destination: &str, socket: Option<&Path
         line(format_args!("Host {host}\n  ControlMaster no\n  ControlPath \"{}\"", socket.display()));
     }
     line(format_args!("Host *"));
-    if let Some(key) = &settings.key {
+    if let Some(identity) = identity {
         line(format_args!(
-            "  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  IdentityAgent none",
-            key.display()
+            "  IdentityFile \"{}\"\n  CertificateFile \"{}\"\n  IdentitiesOnly yes\n  IdentityAgent none",
+            identity.link.display(),
+            identity.certificate()
         ));
     }
     if let Some(known_hosts) = &settings.known_hosts {
@@ -144,6 +182,8 @@ struct Ssh {
     config: PathBuf,
     /// What stands in that file.
     text: Arc<str>,
+    /// `None` where the operator's configuration says how to log in.
+    identity: Option<Identity>,
     destination: String,
     port: Option<u16>,
     /// Whether the operator's configuration may use their agent and home.
@@ -157,6 +197,7 @@ impl Ssh {
     /// holds it back.
     fn prepare(&self) -> std::io::Result<()> {
         put(&self.config, &self.text)?;
+        self.identity.as_ref().map_or(Ok(()), Identity::prepare)?;
         self.user.as_ref().map_or(Ok(()), SshUser::prepare)
     }
 
@@ -202,10 +243,13 @@ impl SshCommand {
         if socket.is_none() {
             tracing::warn!(folder = %folder.display(), "path too long for a shared SSH connection; each command connects anew");
         }
+        let identity = settings.key.as_ref().map(|key| Identity::new(key, folder)).transpose()?;
+        let text = configuration(settings, identity.as_ref(), destination, socket.as_deref());
         let ssh = Ssh {
             shim: settings.shim.clone(),
             config: folder.join("ssh_config"),
-            text: Arc::from(configuration(settings, destination, socket.as_deref())),
+            text: Arc::from(text),
+            identity,
             destination: destination.to_owned(),
             port,
             personal: settings.config.is_some(),
@@ -243,6 +287,15 @@ impl SshCommand {
         });
         command.arg(format!("{} {}", service.program(), quoted(&self.path)));
         Ok(command)
+    }
+
+    /// Calls the key in ssh's words what the operator calls it.
+    pub(super) fn name_key(&self, words: &mut String) {
+        if let Some(Identity { key, link }) = &self.ssh.identity
+            && let Some(link) = link.to_str()
+        {
+            *words = words.replace(link, &key.display().to_string());
+        }
     }
 
     /// Drops the shared connection and makes a new one: after a deadline the old one may be dead.
@@ -371,7 +424,7 @@ mod tests {
             config: Some("/mine".into()),
             shim: "/shim".into(),
         };
-        let text = configuration(&settings, "me@git.example.org", Some(Path::new("/tmp/m")));
+        let text = configuration(&settings, None, "me@git.example.org", Some(Path::new("/tmp/m")));
         let place = |words: &str| text.find(words).unwrap();
         assert!(place("StrictHostKeyChecking yes") < place("Include \"/mine\""));
         assert!(place("UserKnownHostsFile") < place("Include") && place("Include") < place("User git"));

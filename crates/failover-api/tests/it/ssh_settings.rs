@@ -104,6 +104,56 @@ fn an_operators_configuration_cannot_make_an_unknown_host_known() {
 }
 
 #[test]
+fn the_private_key_alone_counts_whatever_public_key_lies_beside_it() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let read = |file: PathBuf| fs::read(file).unwrap();
+    // A Secret of which `identity` was changed and `identity.pub` was forgotten.
+    let files = |key: PathBuf, public: PathBuf| {
+        let known = read(sshd.known_hosts());
+        [("identity", read(key)), ("identity.pub", read(public)), ("known_hosts", known)]
+    };
+    let stale = sshd.wrong_key().with_extension("pub");
+    let secret = Secret::new(files(sshd.key(), stale.clone()));
+    let url = sshd.url(scene.repository.path());
+    let server = ready(Server::start(scene.with_secret(&url, &secret)));
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+    drop(server);
+    // The other way round it is the private key that is not let in.
+    let secret = Secret::new(files(sshd.wrong_key(), sshd.key().with_extension("pub")));
+    assert_waits(&Server::start(scene.with_secret(&url, &secret)), "ssh-key-rejected");
+
+    // A file named by a flag, and the name in what is said of it.
+    let folder = TempDir::new().unwrap();
+    let key = folder.path().join("deploy-key");
+    fs::copy(sshd.key(), &key).unwrap();
+    fs::copy(stale, key.with_extension("pub")).unwrap();
+    let server = ready(Server::start(scene.ssh_with(&url, &key, &sshd)));
+    assert_eq!(server.demote("sonarr").commit(), scene.repository.tip());
+    drop(server);
+    fs::write(&key, "no key\n").unwrap();
+    let server = Server::start(scene.ssh_with(&url, &key, &sshd));
+    assert_waits(&server, "ssh-key-unusable");
+    let detail = server.get("/api/health").text;
+    assert!(detail.contains(key.to_str().unwrap()), "{detail}");
+}
+
+#[test]
+fn a_certificate_beside_the_key_is_shown_to_the_host() {
+    let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
+    let mut keygen = std::process::Command::new("ssh-keygen");
+    keygen.args(["-q", "-I", "failover-api", "-n", sshd.user(), "-s"]);
+    process::run(keygen.arg(sshd.wrong_key()).arg(sshd.key().with_extension("pub")));
+    // Only who was certified by the other key is let in.
+    let authority = fs::read_to_string(sshd.wrong_key().with_extension("pub")).unwrap();
+    fs::write(sshd.file("authorized_keys"), format!("cert-authority {authority}")).unwrap();
+    let server = ready(Server::start(scene.ssh(&sshd)));
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+    fs::remove_file(sshd.file("client_key-cert.pub")).unwrap();
+    drop(server);
+    assert_waits(&Server::start(scene.ssh(&sshd)), "ssh-key-rejected");
+}
+
+#[test]
 fn a_configuration_of_our_own_that_was_spoilt_is_written_again() {
     let (scene, sshd) = (Scene::new(&["sonarr"]), SshServer::start_new());
     let cache = TempDir::new().unwrap();
