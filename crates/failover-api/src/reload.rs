@@ -1,5 +1,6 @@
 //! Files that are read again when they change: a config, a list of tokens.
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use tokio::sync::watch;
 /// How often a file is looked at. A mounted ConfigMap or Secret changes by a swap of symbolic links, which reading
 /// by path always follows and file notifications often miss.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Kubernetes takes no ConfigMap or Secret that is larger than a quarter of this.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// What is known of a file, kept up to date with it.
 pub trait Followed: Send + Sync + 'static {
@@ -79,7 +82,23 @@ impl Reader {
     }
 }
 
+/// A file's bytes. What is no file is refused: a pipe would be waited for, and nobody writes into it.
+///
+/// # Errors
+/// It cannot be read, is no file, or has more than `limit` bytes.
+pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = read_file(path, MAX_FILE).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
 }

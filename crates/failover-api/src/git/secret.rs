@@ -7,6 +7,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use super::error::RemoteError;
 use super::github_app::{AppKey, basic};
+use crate::reload;
 
 /// A file of a Secret with more bytes than this is not read.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -76,21 +77,13 @@ impl SecretFolder {
 }
 
 fn read_file(path: &Path) -> Result<Option<String>, RemoteError> {
-    use std::io::Read as _;
     let unusable = |why: String| unusable(format!("{} cannot be read: {why}", path.display()));
-    // A pipe would be waited for, and nobody writes into it.
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => return Err(unusable("it is not a file".to_owned())),
-        Ok(_) | Err(_) => {}
-    }
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
+    let bytes = match reload::read_file(path, MAX_FILE) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(error.to_string())),
     };
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| unusable(error.to_string()))?;
-    Ok(Some(text))
+    String::from_utf8(bytes).map(Some).map_err(|_| unusable("it is not UTF-8 text".to_owned()))
 }
 
 fn unusable(detail: impl Into<String>) -> RemoteError {

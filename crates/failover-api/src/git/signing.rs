@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
+use crate::reload;
+
+/// A file with more bytes than this is no key.
+const MAX_KEY: u64 = 1024 * 1024;
+
 /// Signs commits with the key in a file, which is read for each: a rotated key is the one that is used.
 #[derive(Debug, Clone)]
 pub struct Signer {
@@ -53,7 +58,8 @@ impl Signer {
     pub(super) fn sign(&self, commit: &[u8]) -> Result<String, SigningError> {
         let path = || self.key.clone();
         let unusable = |reason: String| SigningError::Key { path: path(), reason };
-        let text = std::fs::read_to_string(&self.key).map_err(|error| unusable(error.to_string()))?;
+        let text = reload::read_file(&self.key, MAX_KEY).map_err(|error| unusable(error.to_string()))?;
+        let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8 text".to_owned()))?;
         // A Secret made from a text has lost its last newline, or gained another.
         let text = format!("{}\n", text.trim());
         let key = PrivateKey::from_openssh(&text).map_err(|error| unusable(error.to_string()))?;

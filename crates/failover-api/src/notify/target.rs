@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use failover_core::config::{Hook, Receiver};
 use failover_core::name::{Namespace, ObjectName};
 use ring::{digest, hmac};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::reload;
 
 /// A key or certificate file with more bytes than this is not read.
 const MAX_FILE: u64 = 256 * 1024;
@@ -123,19 +123,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     if certificates.is_empty() { Err(broken()) } else { Ok(certificates) }
 }
 
-/// The file's bytes. A pipe would be waited for, and nobody writes into it.
+/// The file's bytes.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !found.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
-        return Err(format!("it has more than {MAX_FILE} bytes"));
-    }
-    Ok(bytes)
+    reload::read_file(path, MAX_FILE).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::fs;
 
 use crate::support::api::{Reply, Server};
+use crate::support::git::Repository;
 use crate::support::process::{PATIENCE, poll};
-use crate::support::scene::{Scene, ask, moved, ready};
+use crate::support::scene::{Scene, ask, config, manifest, manifest_path, moved, ready};
 use crate::support::sshd::SshServer;
 
 /// What stands before Git's programs: a few words to speak its protocol with, and the manner of the moment.
@@ -52,6 +53,11 @@ impl OddHost {
         self.behave(&format!("if [ $service = receive-pack ]; then\n{manner}\nfi\n"));
     }
 
+    /// The same for those who fetch.
+    fn behave_to_fetches(&self, manner: &str) {
+        self.behave(&format!("if [ $service = upload-pack ]; then\n{manner}\nfi\n"));
+    }
+
     fn behave_well(&self) {
         self.behave("");
     }
@@ -62,6 +68,12 @@ impl OddHost {
 
     fn serve(&self, scene: &Scene) -> Server {
         Server::start(scene.ssh(&self.sshd))
+    }
+
+    /// A server that fetches without having asked for the branch's name by another session of the kind.
+    fn serve_branch(&self, scene: &Scene) -> Server {
+        let branch = ["--branch".into(), "main".into()];
+        Server::start(scene.ssh(&self.sshd).into_iter().chain(branch))
     }
 }
 
@@ -102,6 +114,73 @@ fn what_comes_in_place_of_the_branches_is_quoted_and_harms_nobody() {
         assert_eq!(server.promote("sonarr").commit(), scene.repository.tip(), "{manner}");
         assert_eq!(scene.repository.commit_count(), 2);
     }
+}
+
+/// A scene whose first fetch is of many packets.
+fn large_scene() -> Scene {
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1 << 20).collect();
+    let files = [(manifest_path("sonarr"), manifest("sonarr").into_bytes()), ("noise".to_owned(), noise)];
+    Scene::with(Repository::new(files), &config(&["sonarr"]))
+}
+
+#[test]
+fn a_fetch_in_which_nothing_more_comes_is_given_up_and_made_again() {
+    let (scene, host) = (large_scene(), OddHost::start_new());
+    // It keeps its end open, and so would whoever waits for that end.
+    host.behave_to_fetches(
+        "git upload-pack \"$1\" | { stdbuf -o0 head -c 300000; touch \"$HOME/stuck\"; sleep 600; }; exit",
+    );
+    let server = host.serve_branch(&scene);
+    let stuck = |reply: &Reply| {
+        reply.json["problems"][0]["code"] == "remote-timeout" && reply.json["status"] == "unavailable"
+    };
+    server.wait_until("/api/health", stuck, PATIENCE);
+    assert!(host.sshd.file("stuck").exists());
+    host.behave_well();
+    assert_eq!(ready(server).promote("sonarr").commit(), scene.repository.tip());
+}
+
+#[test]
+fn a_fetch_that_takes_its_time_arrives() {
+    let (scene, host) = (large_scene(), OddHost::start_new());
+    // Longer in all than nothing at all may take.
+    let pieces =
+        "for piece in 1 2 3 4; do stdbuf -o0 head -c 200000; echo >>\"$HOME/pieces\"; sleep 5; done; cat";
+    host.behave_to_fetches(&format!("git upload-pack \"$1\" | {{ {pieces}; }}; exit"));
+    let server = ready(host.serve_branch(&scene));
+    // At once, and not in a second try.
+    assert_eq!(fs::read_to_string(host.sshd.file("pieces")).unwrap().lines().count(), 4);
+    host.behave_well();
+    assert_eq!(server.promote("sonarr").commit(), scene.repository.tip());
+}
+
+#[test]
+fn a_host_that_sends_without_end_is_not_listened_to_without_end() {
+    let (scene, host) = (Scene::new(&["sonarr"]), OddHost::start_new());
+    let manner = r#"
+# Passes one request on.
+request() {
+  while length=$(head -c 4); do
+    printf %s "$length"
+    case $length in ''|0000) return ;; 0001) ;; *) head -c $((0x$length - 4)) ;; esac
+  done
+}
+git upload-pack --advertise-refs --stateless-rpc "$1"
+request | git upload-pack --stateless-rpc "$1"
+request >/dev/null
+# What is said to people, for ever.
+words() { printf 'fff0\002'; head -c 65514 /dev/zero | tr '\0' .; printf '\n'; }
+for i in 1 2 3 4 5 6 7 8; do words; done >"$HOME/words"
+pkt 'packfile
+'
+while cat "$HOME/words" && echo >>"$HOME/sent"; do :; done
+exit"#;
+    host.behave_to_fetches(manner);
+    let server = host.serve_branch(&scene);
+    assert_waits(&server, "remote-failed", "more than 512 MiB");
+    assert!(server.memory().peak < 200 << 20, "{} bytes in memory", server.memory().peak);
+    host.behave_well();
+    assert_eq!(ready(server).promote("sonarr").commit(), scene.repository.tip());
 }
 
 #[test]

@@ -116,8 +116,9 @@ fn chaos(host: &dyn Host) {
     objections.iter().for_each(|objection| println!("{}", evidence(objection, repository, &ledger, &logs)));
     assert!(objections.is_empty(), "{objections:?}");
     let done = ledger.calls.len();
-    assert!(done >= moves.min(usize::try_from(elapsed / 2).unwrap()), "only {done} moves in {elapsed} s");
-    assert!(summary.changed() * 3 > done, "only {} of {done} moves changed anything", summary.changed());
+    // How many there were says how busy the machine was. Where nothing gets through, no caller has many.
+    assert!(done >= moves.min(CALLERS * 5), "only {done} moves in {elapsed} s: {summary}");
+    assert!(summary.changed() * 3 > done, "too few of the moves changed anything: {summary}");
 }
 
 /// Breaks lines, and lets the host misbehave; says how often it did in each way.
