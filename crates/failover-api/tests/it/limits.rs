@@ -85,6 +85,18 @@ fn a_pipe_in_place_of_the_receivers_keeps_nothing_from_moving() {
 }
 
 #[test]
+fn a_pipe_among_the_files_of_a_secret_is_told_of() {
+    let (scene, folder) = (Scene::new(&["sonarr"]), TempDir::new().unwrap());
+    pipe(&folder, "password");
+    fs::write(folder.path().join("username"), "me").unwrap();
+    let mut arguments = with(&scene, "--git-secret-dir", folder.path());
+    let at = arguments.iter().position(|argument| argument == "--repo").unwrap();
+    arguments[at + 1] = "https://127.0.0.1:9/x.git".into();
+    let server = Server::start(arguments);
+    assert_no_file(&server, "credentials-rejected");
+}
+
+#[test]
 fn a_pipe_in_place_of_the_signing_key_signs_nothing_and_is_not_waited_for() {
     let (scene, folder) = (Scene::new(&["sonarr"]), TempDir::new().unwrap());
     let path = pipe(&folder, "key");
