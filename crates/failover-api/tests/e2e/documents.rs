@@ -8,10 +8,11 @@ use tempfile::TempDir;
 
 use crate::control_plane::tool;
 
-/// Every other program does nothing, and kubectl reads its arguments and shows its help.
+/// Every other program does nothing, and kubectl reads its arguments and shows its help. Its plugin is this program, whose
+/// commands are held against it elsewhere.
 const STAGE: &str = r#"
 set -o pipefail
-kubectl() { "$KUBECTL" "$@" --help > /dev/null || { echo "kubectl $*" >> "$WRONG"; }; echo >> "$SEEN"; }
+kubectl() { [ "${1-}" = failover ] && return; "$KUBECTL" "$@" --help > /dev/null || { echo "kubectl $*" >> "$WRONG"; }; echo >> "$SEEN"; }
 command_not_found_handle() { :; }
 kill() { :; }
 api() { :; }
