@@ -21,3 +21,4 @@ pub(crate) mod openmetrics;
 pub(crate) mod events;
 pub(crate) mod hosts;
 pub(crate) mod browser;
+pub(crate) mod deployment;
