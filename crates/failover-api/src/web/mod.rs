@@ -12,6 +12,7 @@ mod events;
 mod services;
 mod service;
 mod plan;
+mod many;
 mod history;
 mod health;
 mod refusal;

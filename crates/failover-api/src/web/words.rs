@@ -48,6 +48,16 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The class of what a check decided.
+pub(super) fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Block => "block",
+        Verdict::Unknown => "not-known",
+    }
+}
+
 /// A number of things.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
@@ -74,13 +84,7 @@ pub(super) fn findings(findings: &[Finding]) -> Markup {
     html! {
         ul class="findings" role="list" {
             @for finding in findings {
-                @let class = match finding.verdict {
-                    Verdict::Pass => "pass",
-                    Verdict::Warn => "warn",
-                    Verdict::Block => "block",
-                    Verdict::Unknown => "not-known",
-                };
-                li class=(class) {
+                li class=(verdict_class(finding.verdict)) {
                     strong { (verdict(finding.verdict)) } " " code { (finding.check) }
                     p { (finding.detail) }
                 }
