@@ -32,7 +32,7 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
         }
         @if let Some(reason) = &event.reason { p class="reason" { (reason) } }
         @if event.services.len() > SHOWN {
-            details { summary { "All " (event.services.len()) ", in their order" } p { (links(&event.services)) } }
+            details { summary { "All " (event.services.len()) ", in their order" } p { (names(&event.services)) } }
         }
         (rest("Refused and left where they were", "refused", &event.refused))
         (rest("There already", "there", &event.already_there))
@@ -71,11 +71,16 @@ fn links(services: &[ServiceName]) -> Markup {
     }
 }
 
+/// The names of many, without what each link would add to the page.
+fn names(services: &[ServiceName]) -> String {
+    services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// Services that were asked for and did not move.
 fn rest(words: &str, class: &str, services: &[ServiceName]) -> Markup {
     html! {
         @if services.len() > SHOWN {
-            details class=(class) { summary { (words) ": " (services.len()) " services" } p { (links(services)) } }
+            details class=(class) { summary { (words) ": " (services.len()) " services" } p { (names(services)) } }
         } @else if !services.is_empty() {
             p class=(class) { (words) ": " (links(services)) }
         }

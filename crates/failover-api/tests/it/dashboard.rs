@@ -185,4 +185,17 @@ fn fifty_services_are_a_small_page() {
     let backup = visit(&server, "/?state=backup&name=").text;
     assert_eq!(backup.matches("<li data-service=").count(), 1);
     assert!(backup.contains("data-service=\"service-07\" data-active=\"backup\""), "{backup}");
+
+    // Moved at once they are counted and folded, and every one of them is there.
+    let body = r#"{"all": true, "to": "backup"}"#;
+    server.post("/api/failover", body, &[("content-type", "application/json")]).commit();
+    let history = visit(&server, "/history").text;
+    assert!(history.contains("<strong>49 services</strong> (every service was asked for)"), "{history}");
+    assert!(history.contains("<summary>All 49, in their order</summary>"), "{history}");
+    assert!(names.iter().all(|name| history.contains(name)) && history.len() < 8_000, "{history}");
+    let plan = visit(&server, "/plan?which=all&to=primary").text;
+    assert!(plan.contains("<details><summary>50 services</summary><ol class=\"moves\">"), "{plan}");
+    assert_eq!(plan.matches("<details class=\"file\">").count(), 50, "{plan}");
+    assert!(!plan.contains(" open"), "{plan}");
+    assert!(plan.len() < 120_000, "{}", plan.len());
 }
