@@ -1,23 +1,22 @@
 //! What a move of many services would do, in their order, and the way to ask for it. Rendering it moves nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use failover_core::change::{Move, Refused};
 use failover_core::check::{Check, Finding, Verdict};
-use failover_core::code::{Code, Problem};
-use failover_core::intent::Selection;
-use failover_core::name::{LabelValue, Role, ServiceName};
+use failover_core::code::Problem;
+use failover_core::name::ServiceName;
 use failover_core::plan::Plan;
 use failover_core::render;
 use failover_core::topology::Active;
 use maud::{Markup, html};
-use serde_json::{Value, json};
 
 use super::diff;
 use super::layout::{Frame, Part};
 use super::plan::{Offer, intent, of, request};
+use super::selected::Selected;
 use super::words::{self, count};
 use crate::http::{Answer, AppState, newest};
 use crate::pipeline::MoveError;
@@ -27,20 +26,12 @@ const UNFOLDED: usize = 12;
 /// So many changed files are shown unfolded.
 const OPEN_DIFFS: usize = 3;
 
-/// Which services go where.
-#[derive(Debug, Clone)]
-struct Asked {
-    services: Selection,
-    to: Role,
-    partial: bool,
-}
-
 /// `GET /plan`
 pub(super) async fn page(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Answer> {
-    let asked = Asked::read(query.as_deref().unwrap_or_default())?;
+    let asked = Selected::read(query.as_deref().unwrap_or_default())?;
     // Without a view there is nothing to show, whatever is asked.
     newest(&state)?;
     let planned =
@@ -72,118 +63,6 @@ pub(super) async fn page(
         }
     };
     Ok(frame.page(Part::Services, &title, &main))
-}
-
-impl Asked {
-    /// Reads the query: `which` is `selected` (with a `service` for each), `on:LABEL` or `all`.
-    fn read(query: &str) -> Result<Self, Answer> {
-        let wrong = |detail: String, hint: &str| Answer::problem(Code::InvalidRequest, detail, hint);
-        let (mut names, mut which, mut to, mut partial) = (BTreeSet::new(), None, None, None);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let place = match name.as_ref() {
-                "service" => {
-                    let name = ServiceName::new(value.as_ref()).map_err(|error| {
-                        wrong(
-                            format!("service is {value:?}: a name {error}"),
-                            "select services on the first page",
-                        )
-                    })?;
-                    names.insert(name);
-                    continue;
-                }
-                "which" => &mut which,
-                "to" => &mut to,
-                "partial" => &mut partial,
-                _ => {
-                    let hint = "the parameters are service, which, to and partial";
-                    return Err(wrong(format!("there is no parameter {name:?}"), hint));
-                }
-            };
-            if place.replace(value.into_owned()).is_some() {
-                return Err(wrong(format!("{name} is given twice"), "give it once"));
-            }
-        }
-        let to = match to.as_deref().map(str::parse::<Role>) {
-            Some(Ok(to)) => to,
-            _ => {
-                return Err(wrong(
-                    "to is neither primary nor backup".to_owned(),
-                    "give to=backup or to=primary",
-                ));
-            }
-        };
-        let partial = match partial.as_deref() {
-            None => false,
-            Some("true") => true,
-            Some(other) => return Err(wrong(format!("partial is {other:?}"), "give true, or leave it out")),
-        };
-        let services = match which.as_deref() {
-            None | Some("selected") if names.is_empty() => {
-                let hint = "go back and select services, or choose everything on a node, or every service";
-                return Err(Answer::problem(Code::NothingSelected, "no service is selected", hint));
-            }
-            None | Some("selected") => Selection::Named(names),
-            Some(_) if !names.is_empty() => {
-                let hint = "select services, or choose everything on a node, or every service";
-                return Err(wrong("services are selected in more than one way".to_owned(), hint));
-            }
-            Some("all") => Selection::All,
-            Some(other) => match other.strip_prefix("on:").map(LabelValue::new) {
-                Some(Ok(label)) => Selection::OnNode(label),
-                _ => {
-                    return Err(wrong(
-                        format!("which is {other:?}"),
-                        "give selected, all, or on: and a node label",
-                    ));
-                }
-            },
-        };
-        Ok(Self { services, to, partial })
-    }
-
-    fn title(&self) -> String {
-        match &self.services {
-            Selection::Named(names) => {
-                format!("Move {} to {}", count(names.len(), "service", "services"), self.to)
-            }
-            Selection::OnNode(label) => format!("Move everything on {label} to {}", self.to),
-            Selection::All => format!("Move every service to {}", self.to),
-        }
-    }
-
-    /// What the API is asked for.
-    fn body(&self) -> Value {
-        let mut body = match &self.services {
-            Selection::Named(names) => json!({ "services": names }),
-            Selection::OnNode(label) => json!({ "from_node_label": label }),
-            Selection::All => json!({ "all": true }),
-        };
-        body["to"] = json!(self.to);
-        if self.partial {
-            body["partial"] = json!(true);
-        }
-        body
-    }
-
-    /// All or nothing, or what can be moved: another plan, so another page. Where all is nothing, the rest is what
-    /// there is to ask for.
-    fn partial_form(&self, is_rejected: bool) -> Markup {
-        html! {
-            form id="partial" action="/plan" {
-                @match &self.services {
-                    Selection::Named(names) => { @for name in names { input type="hidden" name="service" value=(name); } },
-                    Selection::OnNode(label) => { input type="hidden" name="which" value={ "on:" (label) }; },
-                    Selection::All => { input type="hidden" name="which" value="all"; },
-                }
-                input type="hidden" name="to" value=(self.to);
-                label class="pick" {
-                    input id="partial-box" type="checkbox" name="partial" value="true" checked[self.partial || is_rejected] autocomplete="off";
-                    " Move what can be moved, and leave the rest where it is"
-                }
-                button id="replan" { "Show that plan" }
-            }
-        }
-    }
 }
 
 fn rejected(problems: &[Problem]) -> Markup {
@@ -306,29 +185,13 @@ fn line(one: &Move, findings: &[Finding]) -> Markup {
                 summary {
                     strong { (one.service) } " "
                     (words::state(one.from)) span class="unseen" { " to " } span aria-hidden="true" { " → " } (words::state(Active::from(one.to)))
-                    (gravest(&own))
+                    @if let Some((class, text)) = words::gravest(&own) { span class={ "checks " (class) } { (text) } }
                 }
                 ul class="changes" role="list" { @for change in &one.changes { li { (of(change)) } } }
                 (words::findings(&own))
             }
         }
     }
-}
-
-/// The gravest kind of what was found, in short.
-fn gravest(findings: &[Finding]) -> Markup {
-    let kinds = [
-        (Verdict::Block, "block", "Blocked by "),
-        (Verdict::Warn, "warn", "Warning: "),
-        (Verdict::Unknown, "not-known", "Not known: "),
-    ];
-    let found = kinds.into_iter().find_map(|(verdict, class, word)| {
-        let of_kind = findings.iter().filter(|finding| finding.verdict == verdict);
-        let checks: BTreeSet<&str> = of_kind.map(|finding| finding.check.as_str()).collect();
-        (!checks.is_empty())
-            .then(|| (class, format!("{word}{}", checks.into_iter().collect::<Vec<_>>().join(", "))))
-    });
-    html! { @if let Some((class, text)) = found { span class={ "checks " (class) } { (text) } } }
 }
 
 /// What was found in all, a line for each check and verdict; the services' own lines say the rest.
@@ -362,7 +225,7 @@ fn checks(findings: &[Finding]) -> Markup {
 }
 
 /// The move as the page offers it. It is bound to the state that is shown where all services share one.
-fn offer<'p>(asked: &Asked, plan: &'p Plan) -> Offer<'p> {
+fn offer<'p>(asked: &Selected, plan: &'p Plan) -> Offer<'p> {
     let mut from = plan.moves.iter().map(|one| one.from);
     let first = from.next();
     let active = first.filter(|first| from.all(|other| other == *first));

@@ -12,6 +12,7 @@ mod events;
 mod services;
 mod service;
 mod plan;
+mod selected;
 mod many;
 mod history;
 mod health;

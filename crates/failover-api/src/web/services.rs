@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use failover_core::check::{self, Check, Finding, Verdict};
+use failover_core::check::{self, Finding};
 use failover_core::code::{Code, Problem};
 use failover_core::config::{Service, SettingKind};
 use failover_core::field::Value;
@@ -216,18 +216,7 @@ fn checks(line: &Line) -> Markup {
         return html! { p class="checks block" { "Cannot be moved: " (problem.code.title()) } };
     }
     // The gravest kind of finding decides; the plan shows all.
-    let kinds = [
-        (Verdict::Block, "block", "Blocked by "),
-        (Verdict::Warn, "warn", "Warning: "),
-        (Verdict::Unknown, "not-known", "Not known: "),
-    ];
-    let found = kinds.into_iter().find_map(|(verdict, class, word)| {
-        let checks =
-            line.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check);
-        let names: BTreeSet<&str> = checks.map(Check::as_str).collect();
-        (!names.is_empty())
-            .then(|| (class, format!("{word}{}", names.into_iter().collect::<Vec<_>>().join(", "))))
-    });
-    let (class, text) = found.unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
+    let (class, text) =
+        words::gravest(&line.findings).unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
     html! { p class={ "checks " (class) } { (text) } }
 }

@@ -1,5 +1,7 @@
 //! States, verdicts and times in words, with a shape beside the colour.
 
+use std::collections::BTreeSet;
+
 use failover_core::check::{Finding, Verdict};
 use failover_core::code::Problem;
 use failover_core::config::SettingKind;
@@ -56,6 +58,18 @@ pub(super) fn verdict_class(verdict: Verdict) -> &'static str {
         Verdict::Block => "block",
         Verdict::Unknown => "not-known",
     }
+}
+
+/// The gravest kind of what checks found, in short; nothing when all of them passed.
+pub(super) fn gravest(findings: &[Finding]) -> Option<(&'static str, String)> {
+    let kinds =
+        [(Verdict::Block, "Blocked by "), (Verdict::Warn, "Warning: "), (Verdict::Unknown, "Not known: ")];
+    kinds.into_iter().find_map(|(verdict, word)| {
+        let of_kind = findings.iter().filter(|finding| finding.verdict == verdict);
+        let checks: BTreeSet<&str> = of_kind.map(|finding| finding.check.as_str()).collect();
+        let names: Vec<&str> = checks.into_iter().collect();
+        (!names.is_empty()).then(|| (verdict_class(verdict), format!("{word}{}", names.join(", "))))
+    })
 }
 
 /// A number of things.
