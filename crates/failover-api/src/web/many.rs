@@ -160,6 +160,7 @@ fn lead(plan: &Plan, moves: usize, there: usize) -> Markup {
             } @else {
                 "Nothing can be moved."
             }
+            @if !plan.blocked_by.is_empty() { " " strong { "A check blocks it" } ", so it would be refused as it is." }
             @if there > 0 && moves + plan.refused.len() > 0 { " " (there) " " (is(there)) " there already." }
             @if !plan.refused.is_empty() { " " (plan.refused.len()) " " (is(plan.refused.len())) " refused and left as " (if plan.refused.len() == 1 { "it is" } else { "they are" }) "." }
         }

@@ -179,7 +179,7 @@ pub(super) fn request(offer: &Offer<'_>, frame: &Frame, pages: Option<&str>) -> 
                     fieldset id="overrides" {
                         legend { "Blocked. Override only if you know better:" }
                         @for finding in &blocked {
-                            label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } }
+                            label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } (of_many(offer, finding)) }
                         }
                     }
                 }
@@ -205,5 +205,20 @@ pub(super) fn request(offer: &Offer<'_>, frame: &Frame, pages: Option<&str>) -> 
             }
             div id="outcome" tabindex="-1" hidden {}
         }
+    }
+}
+
+/// Which services of many a check blocks.
+fn of_many(offer: &Offer<'_>, finding: &Finding) -> String {
+    const NAMED: usize = 3;
+    if offer.service.is_some() {
+        return String::new();
+    }
+    let blocked = offer.blocked_by.iter().filter(|other| other.check == finding.check);
+    let names: BTreeSet<&str> = blocked.map(|other| other.service.as_str()).collect();
+    let some: Vec<&str> = names.iter().copied().take(NAMED).collect();
+    match names.len() - some.len() {
+        0 => format!(" ({})", some.join(", ")),
+        more => format!(" ({} and {more} more)", some.join(", ")),
     }
 }

@@ -181,6 +181,30 @@ fn one_bad_service_stops_all_until_the_rest_is_asked_for() {
 }
 
 #[test]
+fn a_check_that_blocks_one_of_several_is_overridden_by_its_box() {
+    let scene = in_order(&["radarr", "sonarr"]);
+    let odd = manifest("radarr").replace("'pvc-radarr'", "'pvc-old'");
+    scene.repository.commit_foreign(&manifest_path("radarr"), odd.as_bytes(), "By hand");
+    let server = scene.serve();
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/plan?which=all&to=backup"));
+    browser.wait_text("#plan .lead", "A check blocks it, so it would be refused as it is.");
+    browser.wait_text("#overrides label", "Override unexpected-value (radarr)");
+    browser.click("#move button");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Nothing was committed");
+    assert_eq!(scene.repository.commit_count(), 2);
+    browser.click("#overrides input");
+    browser.click("#move button");
+    browser.wait_text("#confirm-force", "unexpected-value");
+    browser.click("#confirm-move");
+    browser.wait_text("#outcome", "Done: 2 services are set to backup");
+    assert_eq!(trailer(&scene, "Forced"), ["unexpected-value (radarr)"]);
+    assert_eq!((scene.text("radarr"), scene.text("sonarr")), (moved("radarr"), moved("sonarr")));
+    browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
 fn the_keyboard_is_enough_for_several() {
     let scene = Scene::new(&["radarr", "sonarr"]);
     let server = scene.serve();
