@@ -44,13 +44,15 @@ pub enum Exit {
     Failure,
     /// Whether something was committed is not known.
     Unknown,
+    /// It did a part of what it was asked to, as it was allowed to.
+    Partly,
     /// It was interrupted.
     Interrupted,
 }
 
 impl Exit {
     /// Every way to end, with what it means: one table, which the documents repeat.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Done, "done, or there was nothing to do"),
         (Self::No, "the answer is no: not where `--expect` says, a check of `doctor` failed, not confirmed"),
         (Self::Problem, "a problem: the command line, the config or a file is wrong; nothing was committed"),
@@ -60,6 +62,10 @@ impl Exit {
             "a failure: the world said no; nothing was committed, or with `--push` it is in the clone alone",
         ),
         (Self::Unknown, "it is not known whether something was committed: `outcome-unknown` or `internal`"),
+        (
+            Self::Partly,
+            "a part of it: `--partial` left services where they are, and the rest is committed or was there already",
+        ),
         (Self::Interrupted, "interrupted by Ctrl-C"),
     ];
 
@@ -73,6 +79,7 @@ impl Exit {
             Self::Refusal => 3,
             Self::Failure => 4,
             Self::Unknown => 5,
+            Self::Partly => 6,
             Self::Interrupted => 130,
         }
     }

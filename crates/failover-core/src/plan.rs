@@ -196,7 +196,8 @@ fn select<'a>(
 }
 
 /// Whether a node setting has this value; one that cannot be read and may have it counts.
-fn is_on(state: &ServiceState<'_>, label: &LabelValue) -> bool {
+#[must_use]
+pub fn is_on(state: &ServiceState<'_>, label: &LabelValue) -> bool {
     let is_label = |value: &Value| matches!(value, Value::String(text) if text == label.as_str());
     let mut nodes = state.service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
     nodes.any(|setting| match state.settings.iter().find(|read| *read.setting == *setting) {

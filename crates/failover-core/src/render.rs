@@ -53,7 +53,9 @@ fn mail_address(author: &str) -> String {
     author.to_owned()
 }
 
-fn file_diff(file: &FileChange) -> String {
+/// One file's part of [`unified_diff`].
+#[must_use]
+pub fn file_diff(file: &FileChange) -> String {
     let before: Vec<&str> = file.before.split_inclusive('\n').collect();
     let after: Vec<&str> = file.after.split_inclusive('\n').collect();
     let (old, new) = (quote("a/", file.path.as_str()), quote("b/", file.path.as_str()));

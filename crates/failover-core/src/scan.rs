@@ -24,10 +24,21 @@ const NO_PLACE: [&str; 5] = [
 pub struct Proposal {
     /// The text of a `services.yaml`; without a service it is not a config yet.
     pub text: String,
-    /// The proposed services.
-    pub services: Vec<ServiceName>,
+    /// The proposed services, in the text's order.
+    pub services: Vec<Proposed>,
     /// Apps that look as if they could move, with why no entry is proposed.
     pub left_out: Vec<(String, String)>,
+}
+
+/// A proposed service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    /// Its name in the config.
+    pub name: ServiceName,
+    /// What runs it, such as `Deployment media/sonarr`.
+    pub app: String,
+    /// What speaks for the entry, a fact a line.
+    pub evidence: Vec<String>,
 }
 
 /// Proposes an entry for every app that has two claims, or a twin of which one is scaled to zero. Only entries that
@@ -71,8 +82,11 @@ pub fn scan(tree: &Tree) -> Proposal {
     for (app, reason) in &left_out {
         let _ = writeln!(text, "# left out: {app}: {}", reason.replace('\n', " "));
     }
-    let services = entries.keys().filter_map(|name| ServiceName::new(name.as_str()).ok()).collect();
-    Proposal { text, services, left_out }
+    let proposed = |(name, entry): (String, Entry)| {
+        let name = ServiceName::new(name).ok()?;
+        Some(Proposed { name, app: entry.app, evidence: entry.evidence })
+    };
+    Proposal { text, services: entries.into_iter().filter_map(proposed).collect(), left_out }
 }
 
 /// Leaves out entries that are good alone but not together, such as two that would set the same variable.

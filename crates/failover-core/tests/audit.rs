@@ -195,7 +195,7 @@ fn what_a_scan_does_not_propose_it_says_with_the_reason() {
     );
     files.insert("other.yaml", without_volumes("b") + "---\n" + &claim("b-backup", "2Gi"));
     let proposal = scan(&tree(&files));
-    assert_eq!(proposal.services.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["sonarr"]);
+    assert_eq!(proposal.services.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["sonarr"]);
     let reasons: Vec<&str> = proposal.left_out.iter().map(|(_, reason)| reason.as_str()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("kubernetes.io/hostname=k3s-w9")), "{reasons:?}");
     assert_eq!(reasons.len(), 2, "{reasons:?}");

@@ -83,6 +83,8 @@ pub(super) struct EventAnswer {
     pub(super) time: String,
     pub(super) kind: String,
     pub(super) services: Vec<String>,
+    #[serde(default)]
+    pub(super) refused: Vec<String>,
     pub(super) to: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
@@ -102,6 +104,7 @@ pub(super) struct MoveAnswer {
     pub(super) to: Option<String>,
     #[serde(default)]
     pub(super) changes: Vec<ChangeAnswer>,
+    pub(super) counts: Option<Counts>,
     #[serde(default)]
     pub(super) services: Vec<OneMove>,
     #[serde(default)]
@@ -114,13 +117,39 @@ pub(super) struct MoveAnswer {
     pub(super) config_problem: Option<String>,
 }
 
-/// One service's part of a move.
+/// How many services of a batch have which outcome.
+#[derive(Debug, Deserialize)]
+pub(super) struct Counts {
+    /// They moved, or would.
+    #[serde(alias = "would_move")]
+    pub(super) moved: usize,
+    pub(super) already_there: usize,
+    pub(super) refused: usize,
+}
+
+/// What becomes of a service of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Outcome {
+    /// It moved, or would.
+    #[serde(alias = "would-move")]
+    Moved,
+    AlreadyThere,
+    Refused,
+}
+
+/// One service's part of a batch.
 #[derive(Debug, Deserialize)]
 pub(super) struct OneMove {
     pub(super) service: String,
+    pub(super) outcome: Outcome,
     pub(super) from: Option<String>,
     #[serde(default)]
     pub(super) changes: Vec<ChangeAnswer>,
+    /// Why it is refused.
+    #[serde(default)]
+    pub(super) problems: Vec<ProblemAnswer>,
+    pub(super) code: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,17 +3,30 @@
 use clap::Args;
 use failover_core::check::Check;
 use failover_core::intent::Expectation;
-use failover_core::name::{IdempotencyKey, Reason, Role, nearest};
+use failover_core::name::{IdempotencyKey, LabelValue, Reason, Role, nearest};
 
 /// A move that is asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    pub(super) services: Vec<String>,
+    pub(super) services: Selected,
     pub(super) to: Role,
+    /// Moves those that can be moved, instead of all or nothing.
+    pub(super) partial: bool,
     pub(super) reason: Option<Reason>,
     pub(super) expect: Option<Expected>,
     pub(super) force: Vec<Check>,
     pub(super) idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Which services are meant. What is not a name is looked up where the move is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Selected {
+    /// These, each once; whether there are such services is not known yet.
+    Named(Vec<String>),
+    /// Every service that a node setting holds to this label value.
+    OnNode(LabelValue),
+    /// Every service of the config.
+    All,
 }
 
 /// What the caller saw, as it was written and as it is meant.
@@ -37,8 +50,17 @@ impl std::str::FromStr for Expected {
 #[derive(Debug, Clone, Args)]
 pub(super) struct AskedFlags {
     /// The services to move, by their names in the config.
-    #[arg(required = true, value_name = "SERVICE")]
+    #[arg(required_unless_present_any = ["all", "from_node_label"], value_name = "SERVICE")]
     services: Vec<String>,
+    /// Every service of the config.
+    #[arg(long, conflicts_with_all = ["services", "from_node_label"])]
+    all: bool,
+    /// Every service that is on nodes with this value of the node label, such as k3s-w1.
+    #[arg(long, value_name = "LABEL", conflicts_with = "services")]
+    from_node_label: Option<LabelValue>,
+    /// Move those that can be moved, instead of all or nothing; ends with 6 when some stay.
+    #[arg(long)]
+    partial: bool,
     /// Why, in one line; stands in the commit.
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<Reason>,
@@ -63,10 +85,24 @@ fn parse_check(text: &str) -> Result<Check, String> {
     })
 }
 
+impl Asked {
+    /// The one service that a move of a single service is about; `None` when it is a batch.
+    pub(super) fn only(&self) -> Option<&str> {
+        match &self.services {
+            Selected::Named(names) if !self.partial => match names.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            Selected::Named(_) | Selected::OnNode(_) | Selected::All => None,
+        }
+    }
+}
+
 impl AskedFlags {
     /// The move to `to` that is asked for.
     pub(super) fn to(self, to: Role) -> Asked {
-        let Self { services: named, reason, expect, force, idempotency_key } = self;
+        let Self { services: named, all, from_node_label, partial, reason, expect, force, idempotency_key } =
+            self;
         let mut services: Vec<String> = Vec::new();
         // Who names one twice means it once.
         for name in named {
@@ -74,6 +110,11 @@ impl AskedFlags {
                 services.push(name);
             }
         }
-        Asked { services, to, reason, expect, force, idempotency_key }
+        let services = match (from_node_label, all) {
+            (Some(label), _) => Selected::OnNode(label),
+            (None, true) => Selected::All,
+            (None, false) => Selected::Named(services),
+        };
+        Asked { services, to, partial, reason, expect, force, idempotency_key }
     }
 }

@@ -9,7 +9,7 @@ use failover_core::config;
 use serde_json::{Value, json};
 
 use super::clone::{Clone, CloneFlags, seen_from};
-use super::output::say;
+use super::output::{print, say};
 
 /// Hold the config against the repository's manifests.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     clone: CloneFlags,
     /// How the result is shown.
-    #[arg(long, short, value_enum, default_value = "text")]
+    #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
     /// Fail also when there are only warnings.
     #[arg(long)]
@@ -31,9 +31,12 @@ pub(super) struct Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// Lines for people.
-    Text,
+    #[value(alias = "text")]
+    Table,
     /// One object.
     Json,
+    /// The same as YAML.
+    Yaml,
     /// Workflow commands that GitHub shows at the lines in question.
     Github,
 }
@@ -59,8 +62,9 @@ pub(super) fn check(flags: &Flags) -> Result<Exit, String> {
     };
     let report = Report { clone: &clone, config: seen_from(&clone.top, &flags.config), services, notices };
     match flags.output {
-        Output::Text => report.text(),
+        Output::Table => report.text(),
         Output::Json => say(format_args!("{:#}", report.json())),
+        Output::Yaml => print(yaml_serde::to_string(&report.json()).map_err(|error| error.to_string())?),
         Output::Github => report.github(),
     }
     let fails = |notice: &Notice| notice.level == Level::Error || flags.strict;

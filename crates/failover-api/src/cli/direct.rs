@@ -13,7 +13,7 @@ use failover_core::plan::unknown_service;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::asked::Asked;
+use super::asked::{Asked, Selected};
 use super::ending::Stop;
 use super::output::note;
 use super::person;
@@ -123,9 +123,10 @@ impl Direct {
         waiting("the Git host runs its hooks", self.pipeline.shut_down(HOOKS)).await;
     }
 
-    async fn intent(&self, asked: &Asked) -> Result<Intent, Stop> {
+    /// The services of these names.
+    async fn named(&self, names: &[String]) -> Result<Selection, Stop> {
         let mut services = BTreeSet::new();
-        for name in &asked.services {
+        for name in names {
             match ServiceName::new(name.as_str()) {
                 Ok(name) => drop(services.insert(name)),
                 Err(_) => {
@@ -137,12 +138,21 @@ impl Direct {
                 }
             }
         }
+        Ok(Selection::Named(services))
+    }
+
+    async fn intent(&self, asked: &Asked) -> Result<Intent, Stop> {
+        let services = match &asked.services {
+            Selected::Named(names) => self.named(names).await?,
+            Selected::OnNode(label) => Selection::OnNode(label.clone()),
+            Selected::All => Selection::All,
+        };
         let operation =
             clock::new_operation().ok_or_else(|| Stop::problem("no operation id could be made"))?;
         Ok(Intent {
-            services: Selection::Named(services),
+            services,
             to: asked.to,
-            partial: false,
+            partial: asked.partial,
             reason: asked.reason.clone(),
             requested_by: person::actor(),
             expect: asked.expect.as_ref().map(|expect| expect.parsed.clone()),

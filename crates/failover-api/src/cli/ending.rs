@@ -105,6 +105,10 @@ impl Stop {
 impl Document {
     fn tell(&self, error: &dyn Fn(&str), hint: &dyn Fn(&str)) {
         match self.problems.as_slice() {
+            [one] if one.service.as_ref().is_some_and(|service| !self.detail.contains(service.as_str())) => {
+                let service = one.service.as_deref().unwrap_or_default();
+                error(&format!("{service}: {} ({})", self.detail, self.code));
+            }
             [] | [_] => error(&format!("{} ({})", self.detail, self.code)),
             many => {
                 for one in many {

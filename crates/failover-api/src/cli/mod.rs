@@ -18,6 +18,7 @@ mod person;
 mod direct;
 mod form;
 mod table;
+mod batch;
 mod target;
 mod watch;
 mod reads;

@@ -1,7 +1,7 @@
 //! `promote` and `demote`.
 
 use clap::{ArgMatches, Args};
-use failover_core::code::Exit;
+use failover_core::code::{Code, Exit};
 use failover_core::intent::Expectation;
 use failover_core::name::{CommitId, Role};
 use failover_core::topology::Active;
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::answers::{MoveAnswer, read};
 use super::asked::{Asked, AskedFlags, Expected};
+use super::batch;
 use super::ending::Stop;
 use super::form::{Form, MoveForm, show, unless_no};
 use super::interrupt::Moving;
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
 use super::progress::waiting;
 use super::prompt;
-use super::table;
 use super::target::{Target, TargetFlags};
 use crate::git::{Upstream, UpstreamError};
 use crate::http::Reply;
@@ -77,7 +77,7 @@ pub(super) async fn run(
             return Ok(Exit::No);
         }
     };
-    let reply = unless_no(reply, output.plain())?;
+    let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, &asked))?;
     let ended = moving.during(done(&target, reply, &place, output.plain())).await;
     target.close().await;
     ended
@@ -89,14 +89,15 @@ async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = unless_no(target.show(asked, accept).await?, output.plain())?;
+    let reply = target.show(asked, accept).await?;
+    let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, asked))?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
         MoveForm::Yaml => show(&reply.text, Form::Yaml)?,
         MoveForm::Table => {
             let answer: MoveAnswer = read(&reply)?;
             let paint = Stream::Output.paint();
-            print(table::plan(&answer, paint));
+            print(batch::plan(&answer, paint));
             say(paint.tone(Tone::Faint, &format!("\n{}", verdict(&answer))));
         }
     }
@@ -107,12 +108,19 @@ async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<
 fn verdict(answer: &MoveAnswer) -> String {
     let revision = answer.revision.as_deref().map(|revision| format!(" on {}", plain(revision)));
     let revision = revision.unwrap_or_default();
+    let tally = batch::tally(answer, "to move").map(|tally| format!("; {tally}")).unwrap_or_default();
     match (answer.changed, answer.blocked_by.as_slice()) {
         (_, [_, ..]) => {
-            format!("a dry run{revision}: the move would be refused; --force {} overrides", blocking(answer))
+            format!(
+                "a dry run{revision}: the move would be refused{tally}; --force {} overrides",
+                blocking(answer)
+            )
         }
-        (true, []) => format!("a dry run{revision}: nothing was committed"),
-        (false, []) => format!("a dry run{revision}: there is nothing to do"),
+        (true, []) => format!("a dry run{revision}: nothing was committed{tally}"),
+        (false, []) if batch::left_some(answer) => {
+            format!("a dry run{revision}: nothing can be moved{tally}")
+        }
+        (false, []) => format!("a dry run{revision}: there is nothing to do{tally}"),
     }
 }
 
@@ -132,14 +140,14 @@ struct Place {
 }
 
 impl Place {
-    /// What is asked before a move.
-    fn question(&self) -> String {
-        let Some(upstream) = &self.upstream else { return format!("commit this {}?", self.branch) };
+    /// What is asked before a move; `what` is the move.
+    fn question(&self, what: &str) -> String {
+        let Some(upstream) = &self.upstream else { return format!("commit {what} {}?", self.branch) };
         let earlier = match upstream.ahead() {
             Some(ahead @ 1..) => format!(" with {ahead} earlier commits of the branch that are not there"),
             Some(0) | None => String::new(),
         };
-        format!("commit this {}, and push it to {upstream}{earlier}?", self.branch)
+        format!("commit {what} {}, and push it to {upstream}{earlier}?", self.branch)
     }
 }
 
@@ -189,29 +197,41 @@ const LOOKS: usize = 3;
 /// Shows what would change, and asks.
 async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, Stop> {
     for _ in 0..LOOKS {
-        let reply = unless_no(target.show(asked, "application/json").await?, Form::Table)?;
+        let reply = target.show(asked, "application/json").await?;
+        let reply = unless_no(reply, Form::Table).map_err(|stop| with_way_out(stop, asked))?;
         let answer: MoveAnswer = read(&reply)?;
         let paint = Stream::Notes.paint();
         if !answer.blocked_by.is_empty() {
-            note_part(table::plan(&answer, paint));
+            note_part(batch::plan(&answer, paint));
             let details: Vec<&str> =
                 answer.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
             return Err(Stop::Said {
                 exit: Exit::Refusal,
                 message: details.join("\n"),
                 hint: Some(format!(
-                    "look at the evidence; to go on regardless add --force {}",
-                    blocking(&answer)
+                    "look at the evidence; to go on regardless add --force {}{}",
+                    blocking(&answer),
+                    if takes_partial(asked) { ", or --partial to move the others" } else { "" }
                 )),
             });
         }
         if answer.changed {
-            note_part(table::plan(&answer, paint));
+            note_part(batch::plan(&answer, paint));
             note("");
-            return Ok(if prompt::confirmed(&place.question()).await? {
+            let what = batch::title(&answer, &asked.services);
+            return Ok(if prompt::confirmed(&place.question(&what)).await? {
                 Asking::Go
             } else {
                 Asking::Declined
+            });
+        }
+        if batch::left_some(&answer) {
+            note_part(batch::plan(&answer, paint));
+            let code = batch::first_code(&answer).and_then(Code::from_name);
+            return Err(Stop::Said {
+                exit: code.map_or(Exit::Problem, Code::exit),
+                message: batch::against(&answer),
+                hint: Some("nothing is left that can be moved; see what is against each".to_owned()),
             });
         }
         // Nothing to do, as far as is known. Only a fresh look may say so, and it must not move what nobody saw.
@@ -262,7 +282,27 @@ async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Resul
     } else {
         show(&reply.text, form)?;
     }
-    pushed.map(|()| Exit::Done).map_err(not_pushed)
+    let ended = if batch::left_some(&answer) { Exit::Partly } else { Exit::Done };
+    pushed.map(|()| ended).map_err(not_pushed)
+}
+
+/// Whether `--partial` would make a difference.
+fn takes_partial(asked: &Asked) -> bool {
+    asked.only().is_none() && !asked.partial
+}
+
+/// One service among many is no reason to give up on the rest: says so after what is wrong.
+fn with_way_out(stop: Stop, asked: &Asked) -> Stop {
+    let Stop::Answered(reply) = &stop else { return stop };
+    let document: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+    let problems = document["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !takes_partial(asked) || !problems.iter().any(|problem| problem["service"].is_string()) {
+        return stop;
+    }
+    let exit = stop.tell();
+    let hint = Stream::Notes.paint().tone(Tone::Place, "hint:");
+    note(format_args!("{hint} no service was moved; --partial moves those that can be moved"));
+    Stop::Quiet(exit)
 }
 
 async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
@@ -292,7 +332,7 @@ fn not_pushed(error: UpstreamError) -> Stop {
 /// What a move did, for people.
 fn tell(answer: &MoveAnswer, branch: &str) {
     let paint = Stream::Output.paint();
-    let (names, to) = (table::names(answer), plain(answer.to.as_deref().unwrap_or("its other node")));
+    let (names, to) = (batch::names(answer), plain(answer.to.as_deref().unwrap_or("its other node")));
     let commit = answer.commit.as_deref().map(plain).unwrap_or_default();
     if !answer.changed {
         let by = if commit.is_empty() { String::new() } else { format!(", since commit {commit}") };
@@ -301,14 +341,23 @@ fn tell(answer: &MoveAnswer, branch: &str) {
     }
     if answer.replayed {
         say(format_args!("{names}: moved to {to} by an earlier call with this key, commit {commit}"));
+        tally(answer);
         return;
     }
-    print(table::plan(answer, paint));
+    print(batch::plan(answer, paint));
     say(format_args!(
         "\n{} commit {commit} {branch}",
         paint.tone(Tone::Good, &format!("{names}: moved to {to},"))
     ));
+    tally(answer);
     if let Some(operation) = &answer.operation_id {
         say(paint.tone(Tone::Faint, &format!("operation {}", plain(operation))));
+    }
+}
+
+/// How many services of a batch have which outcome.
+fn tally(answer: &MoveAnswer) {
+    if let Some(tally) = batch::tally(answer, "moved") {
+        say(tally);
     }
 }

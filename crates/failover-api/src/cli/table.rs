@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::{EventAnswer, MoveAnswer, ServiceAnswer, Services, Status};
+use super::answers::{ChangeAnswer, EventAnswer, MoveAnswer, ServiceAnswer, Services, Status};
 use super::ending::Finding;
 use super::output::{Paint, Tone, plain};
 
@@ -111,7 +111,8 @@ pub(super) fn services(answer: &Services, paint: Paint) -> String {
     text + &warning(answer.config_problem.as_deref(), paint)
 }
 
-fn warning(config_problem: Option<&str>, paint: Paint) -> String {
+/// That the config in force is not the file as it is.
+pub(super) fn warning(config_problem: Option<&str>, paint: Paint) -> String {
     config_problem
         .map(|problem| format!("{} {}\n", paint.tone(Tone::Bad, "warning:"), plain(problem)))
         .unwrap_or_default()
@@ -207,49 +208,35 @@ pub(super) fn history(events: &[EventAnswer], revision: &str, age: u64, paint: P
             few => few.join(", "),
         };
         let commit = one.commit.get(..12).unwrap_or(&one.commit);
-        table.row([cell(&one.time), cell(commit), cell(services), cell(event(one))]);
+        let refused = match one.refused.len() {
+            0 => String::new(),
+            left => format!(" ({left} refused)"),
+        };
+        table.row([cell(&one.time), cell(commit), cell(services + &refused), cell(event(one))]);
     }
     let foot = format!("{} on {}", count(events.len(), "entry", "entries"), seen(revision, age));
     format!("{}\n{}\n", table.text(paint), paint.tone(Tone::Faint, &plain(&foot)))
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
+/// A number of things.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// What a move changes: services, fields, findings, and the diff where there is one.
+/// What a move of one service changes: fields, findings, and the diff where there is one.
 pub(super) fn plan(answer: &MoveAnswer, paint: Paint) -> String {
     let mut text = String::new();
-    let mut one = |service: &str, from: &str, to: &str, changes: &[super::answers::ChangeAnswer]| {
+    if let Some(service) = &answer.service {
         text.push_str(&format!(
             "{}: {} -> {}\n",
             paint.tone(Tone::Strong, &plain(service)),
-            plain(from),
-            plain(to)
+            plain(answer.from.as_deref().unwrap_or("-")),
+            plain(answer.to.as_deref().unwrap_or("-"))
         ));
-        for change in changes {
-            text.push_str(&plain(&format!(
-                "  {}/{} {}: {} -> {}  ({}:{})",
-                change.target.kind,
-                change.target.name,
-                change.field,
-                value(&change.from),
-                value(&change.to),
-                change.file,
-                change.line
-            )));
-            text.push('\n');
-        }
-        if changes.is_empty() {
+        answer.changes.iter().for_each(|one| text.push_str(&change(one)));
+        if answer.changes.is_empty() {
             text.push_str("  is there already\n");
         }
-    };
-    let to = answer.to.as_deref().unwrap_or("-");
-    if let Some(service) = &answer.service {
-        one(service, answer.from.as_deref().unwrap_or("-"), to, &answer.changes);
-    }
-    for each in &answer.services {
-        one(&each.service, each.from.as_deref().unwrap_or("-"), to, &each.changes);
     }
     if !answer.findings.is_empty() {
         text.push_str(&format!("findings:\n{}", findings(&answer.findings, paint)));
@@ -260,8 +247,23 @@ pub(super) fn plan(answer: &MoveAnswer, paint: Paint) -> String {
     text + &warning(answer.config_problem.as_deref(), paint)
 }
 
+/// A field that changes, on a line.
+pub(super) fn change(change: &ChangeAnswer) -> String {
+    let line = format!(
+        "  {}/{} {}: {} -> {}  ({}:{})",
+        change.target.kind,
+        change.target.name,
+        change.field,
+        value(&change.from),
+        value(&change.to),
+        change.file,
+        change.line
+    );
+    plain(&line) + "\n"
+}
+
 /// A unified diff for people.
-fn diff(text: &str, paint: Paint) -> String {
+pub(super) fn diff(text: &str, paint: Paint) -> String {
     let line = |line: &str| {
         let line = plain(line.trim_end_matches('\r'));
         let tone = match line.as_bytes() {
@@ -274,20 +276,4 @@ fn diff(text: &str, paint: Paint) -> String {
         format!("{}\n", paint.tone(tone, &line))
     };
     text.lines().map(line).collect()
-}
-
-/// The names of the services of a move.
-pub(super) fn names(answer: &MoveAnswer) -> String {
-    let names: Vec<&str> = answer
-        .service
-        .iter()
-        .chain(answer.services.iter().map(|each| &each.service))
-        .map(String::as_str)
-        .collect();
-    match names.as_slice() {
-        [first, second, third, rest @ ..] if !rest.is_empty() => {
-            plain(&format!("{first}, {second}, {third} and {} more", rest.len()))
-        }
-        few => plain(&few.join(", ")),
-    }
 }

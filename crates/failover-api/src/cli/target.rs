@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 use failover_core::name::RepoPath;
 use serde_json::{Value, json};
 
-use super::asked::Asked;
+use super::asked::{Asked, Selected};
 use super::client::Client;
 use super::direct::{ConfigPlace, Direct, verb};
 use super::ending::Stop;
@@ -213,12 +213,9 @@ impl Target {
 /// The route of a move of many services.
 const BATCH: &str = "/api/failover";
 
-/// The route of a move of one service; `None` where there are several.
+/// The route of a move of one service; `None` for a batch.
 fn route_of_one(asked: &Asked) -> Option<String> {
-    match asked.services.as_slice() {
-        [service] => Some(format!("{BATCH}/{}/{}", segment(service), verb(asked.to))),
-        _ => None,
-    }
+    asked.only().map(|service| format!("{BATCH}/{}/{}", segment(service), verb(asked.to)))
 }
 
 /// The body of a move.
@@ -226,8 +223,15 @@ fn body(asked: &Asked) -> Value {
     let members = options(asked).into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
     let mut body = Value::Object(members.collect());
     if route_of_one(asked).is_none() {
-        body["services"] = json!(asked.services);
+        match &asked.services {
+            Selected::Named(names) => body["services"] = json!(names),
+            Selected::OnNode(label) => body["from_node_label"] = json!(label),
+            Selected::All => body["all"] = json!(true),
+        }
         body["to"] = json!(asked.to);
+        if asked.partial {
+            body["partial"] = json!(true);
+        }
     }
     body
 }

@@ -82,7 +82,7 @@ impl Local {
 
 /// Whether a server is asked for the move by `POST /api/failover`.
 fn is_batch(intent: &Intent) -> bool {
-    !matches!(&intent.services, Selection::Named(names) if names.len() == 1)
+    intent.partial || !matches!(&intent.services, Selection::Named(names) if names.len() == 1)
 }
 
 impl Reply {

@@ -19,6 +19,7 @@ mod pages;
 mod server;
 mod route;
 mod answers;
+mod move_answers;
 mod examples;
 mod openapi;
 mod routes;

@@ -10,10 +10,8 @@ use failover_core::name::Role;
 use serde_json::{Map, Value, json};
 
 use super::answer::Readable;
-use super::answers::{
-    Alive, BatchMovedOrPlan, BatchOptions, EXPECT, Health, History, MoveOptions, MovedOrPlan, Operations,
-    Plan, REASON, ServiceList, ServiceStatus, StreamedEvent,
-};
+use super::answers::{Alive, Health, History, Operations, ServiceList, ServiceStatus, StreamedEvent};
+use super::move_answers::{BatchMovedOrPlan, BatchOptions, EXPECT, MoveOptions, MovedOrPlan, Plan, REASON};
 use super::moves::ServiceRequest;
 use super::route::{Parameter, Place, Route};
 use super::state::AppState;

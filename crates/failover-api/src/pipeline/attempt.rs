@@ -384,7 +384,11 @@ impl Moved {
 
 /// The answer to a partial move that would leave everything as it is, and not because it is right.
 fn nothing_moved(plan: &Plan) -> MoveError {
-    MoveError::Problems(plan.refused.iter().flat_map(|refused| refused.problems.iter().cloned()).collect())
+    let problems = plan
+        .refused
+        .iter()
+        .flat_map(|refused| refused.problems.iter().map(|problem| problem.clone().of(&refused.service)));
+    MoveError::Problems(problems.collect())
 }
 
 /// An answer's detail quotes so many findings.

@@ -1,6 +1,7 @@
 //! What happened, as a list.
 
 use failover_core::history::{Event, EventKind};
+use failover_core::name::ServiceName;
 use maud::{Markup, html};
 
 use super::words;
@@ -20,7 +21,7 @@ pub(super) fn list<'a>(events: impl Iterator<Item = &'a Event>, pages: Option<&C
 fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
     html! {
         p class="what" {
-            (services(event)) " to "
+            (what(event)) " to "
             @match event.to { Some(to) => strong { (to) }, None => "an unknown role" }
             @match &event.kind {
                 EventKind::Move => {},
@@ -30,6 +31,11 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
             }
         }
         @if let Some(reason) = &event.reason { p class="reason" { (reason) } }
+        @if event.services.len() > SHOWN {
+            details { summary { "All " (event.services.len()) ", in their order" } p { (names(&event.services)) } }
+        }
+        (rest("Refused and left where they were", "refused", &event.refused))
+        (rest("There already", "there", &event.already_there))
         p class="details" {
             (words::time(event.time)) " · "
             @if let Some(who) = &event.requested_by { "asked for by " (who) " · " }
@@ -40,14 +46,43 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
     }
 }
 
-/// The services' names; of many, some.
-fn services(event: &Event) -> Markup {
-    const SHOWN: usize = 8;
+/// So many names stand in a line; more are counted and folded.
+const SHOWN: usize = 8;
+
+/// What moved: the names, or how many there are; and how they were chosen.
+fn what(event: &Event) -> Markup {
+    let chosen =
+        event.selection.as_deref().map(|selection| match selection.strip_prefix("from_node_label=") {
+            Some(label) => format!(" (everything on {label} was asked for)"),
+            None => " (every service was asked for)".to_owned(),
+        });
     html! {
-        @for (index, service) in event.services.iter().take(SHOWN).enumerate() {
+        @if event.services.len() > SHOWN { strong { (event.services.len()) " services" } } @else { (links(&event.services)) }
+        (chosen.unwrap_or_default())
+    }
+}
+
+fn links(services: &[ServiceName]) -> Markup {
+    html! {
+        @for (index, service) in services.iter().enumerate() {
             @if index > 0 { ", " }
             a href={ "/services/" (service) } { (service) }
         }
-        @if event.services.len() > SHOWN { " and " (event.services.len() - SHOWN) " more" }
+    }
+}
+
+/// The names of many, without what each link would add to the page.
+fn names(services: &[ServiceName]) -> String {
+    services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Services that were asked for and did not move.
+fn rest(words: &str, class: &str, services: &[ServiceName]) -> Markup {
+    html! {
+        @if services.len() > SHOWN {
+            details class=(class) { summary { (words) ": " (services.len()) " services" } p { (names(services)) } }
+        } @else if !services.is_empty() {
+            p class=(class) { (words) ": " (links(services)) }
+        }
     }
 }

@@ -12,6 +12,8 @@ mod events;
 mod services;
 mod service;
 mod plan;
+mod selected;
+mod many;
 mod history;
 mod health;
 mod refusal;

@@ -7,8 +7,8 @@ use axum::response::Response;
 use failover_core::change::{Move, SettingChange};
 use failover_core::check::Finding;
 use failover_core::code::Code;
-use failover_core::intent::Intent;
-use failover_core::name::{Role, ServiceName};
+use failover_core::intent::{Intent, Selection};
+use failover_core::name::{Revision, Role, ServiceName};
 use failover_core::plan::Plan;
 use failover_core::render;
 use failover_core::topology::Active;
@@ -30,18 +30,7 @@ pub(super) async fn page(
 ) -> Result<Response, Answer> {
     Parameters::read(query.as_deref(), &[])?;
     let service = find(&newest(&state)?, &name)?.name;
-    let no_id = || Answer::problem(Code::Internal, "no operation id could be made", "report the defect");
-    let intent = Intent {
-        services: service.clone().into(),
-        partial: false,
-        to,
-        reason: None,
-        requested_by: None,
-        expect: None,
-        force: BTreeSet::new(),
-        operation: clock::new_operation().ok_or_else(no_id)?,
-        idempotency_key: None,
-    };
+    let intent = intent(service.clone().into(), to, false)?;
     let (plan, view) = state.pipeline.dry_run(&intent).await?;
     let frame = Frame::read(&state)?;
     let title = format!("Move {service} to {to}");
@@ -62,10 +51,26 @@ pub(super) async fn page(
                 }
             }
         } @else {
-            (request(&plan, &service, active, &frame, pages.map(|pages| pages.prefix())))
+            (request(&one(&plan, &service, active), &frame, pages.map(|pages| pages.prefix())))
         }
     };
     Ok(frame.page(Part::Services, &title, &main))
+}
+
+/// What a plan is made for.
+pub(super) fn intent(services: Selection, to: Role, partial: bool) -> Result<Intent, Answer> {
+    let no_id = || Answer::problem(Code::Internal, "no operation id could be made", "report the defect");
+    Ok(Intent {
+        services,
+        partial,
+        to,
+        reason: None,
+        requested_by: None,
+        expect: None,
+        force: BTreeSet::new(),
+        operation: clock::new_operation().ok_or_else(no_id)?,
+        idempotency_key: None,
+    })
 }
 
 fn shown(plan: &Plan, service: &ServiceName, active: Active) -> Markup {
@@ -95,7 +100,8 @@ fn shown(plan: &Plan, service: &ServiceName, active: Active) -> Markup {
     }
 }
 
-fn of(change: &SettingChange) -> Markup {
+/// A field that changes, and where it is.
+pub(super) fn of(change: &SettingChange) -> Markup {
     html! {
         (values(change))
         p class="details" { code { (change.field) } " · " (change.file) ":" (change.place.line) }
@@ -112,27 +118,68 @@ fn values(change: &SettingChange) -> Markup {
     }
 }
 
+/// A move that the page offers to ask for.
+pub(super) struct Offer<'p> {
+    /// The API's route.
+    pub(super) address: String,
+    /// What the body says besides the options of every move; nothing for a single service.
+    pub(super) body: Option<serde_json::Value>,
+    /// What moves, in words.
+    pub(super) what: String,
+    /// The service, where it is only one.
+    pub(super) service: Option<&'p ServiceName>,
+    pub(super) to: Role,
+    /// Where all of it is, as the page shows it; the move is bound to that.
+    pub(super) active: Option<Active>,
+    /// The commit that the page is about.
+    pub(super) base: &'p Revision,
+    /// What stops the move until it is overridden.
+    pub(super) blocked_by: &'p [Finding],
+    /// What is shown once more before the move.
+    pub(super) summary: Markup,
+}
+
+fn one<'p>(plan: &'p Plan, service: &'p ServiceName, active: Active) -> Offer<'p> {
+    Offer {
+        address: format!("/api/failover/{service}/{}", words::verb(plan.to)),
+        body: None,
+        what: service.to_string(),
+        service: Some(service),
+        to: plan.to,
+        active: Some(active),
+        base: &plan.base,
+        blocked_by: &plan.blocked_by,
+        summary: html! {
+            ul { @for change in plan.moves.iter().flat_map(|one| &one.changes) { li { (values(change)) } } }
+        },
+    }
+}
+
 /// The form that asks the API for the move. The key names this opened plan, so that asking twice moves once.
-fn request(plan: &Plan, service: &ServiceName, active: Active, frame: &Frame, pages: Option<&str>) -> Markup {
-    let (to, verb) = (plan.to, words::verb(plan.to));
-    let address = format!("/api/failover/{service}/{verb}");
-    let mut blocked: Vec<&Finding> = plan.blocked_by.iter().collect();
+pub(super) fn request(offer: &Offer<'_>, frame: &Frame, pages: Option<&str>) -> Markup {
+    let Offer { address, body, what, service, to, active, base, blocked_by, summary } = offer;
+    let mut blocked: Vec<&Finding> = blocked_by.iter().collect();
+    blocked.sort_by_key(|finding| finding.check);
     blocked.dedup_by_key(|finding| finding.check);
     html! {
         section id="act" aria-labelledby="act-title" {
             h2 id="act-title" { "Carry it out" }
             noscript {
                 p { "Without JavaScript this page only shows. Ask the API for the move:" }
-                pre { code { "curl -X POST -H \"Authorization: Bearer $TOKEN\" …" (address) } }
+                pre { code {
+                    "curl -X POST -H \"Authorization: Bearer $TOKEN\" "
+                    @if let Some(body) = body { "-H 'Content-Type: application/json' -d '" (body) "' " }
+                    "…" (address)
+                } }
             }
-            form id="move" hidden data-address=(address) data-key=(clock::new_id()) data-active=(active)
-                data-revision=(plan.base) data-to=(to) data-service=(service) data-needs-token=[frame.needs_token().then_some("")]
-                data-commits=[pages] {
+            form id="move" hidden data-address=(address) data-body=[body.as_ref()] data-key=(clock::new_id()) data-active=[active.as_ref()]
+                data-revision=(base) data-to=(to) data-service=[service.as_ref()]
+                data-needs-token=[frame.needs_token().then_some("")] data-commits=[pages] {
                 @if !blocked.is_empty() {
                     fieldset id="overrides" {
                         legend { "Blocked. Override only if you know better:" }
                         @for finding in &blocked {
-                            label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } }
+                            label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } (of_many(offer, finding)) }
                         }
                     }
                 }
@@ -143,20 +190,35 @@ fn request(plan: &Plan, service: &ServiceName, active: Active, frame: &Frame, pa
                     input id="token" type="password" autocomplete="current-password" spellcheck="false" autocapitalize="off" aria-describedby="token-note";
                     p id="token-note" class="details" { "Stays in this tab, and is gone when you close it." }
                 }
-                button class="first danger" { "Move " (service) " to " (to) "…" }
+                button class="first danger" { "Move " (what) " to " (to) "…" }
             }
             dialog id="confirm" aria-labelledby="confirm-title" {
-                h2 id="confirm-title" { "Move " (service) " to " (to) "?" }
-                p { "This commits to " code { (plan.base.branch) } ", and Flux applies it:" }
-                ul { @for change in plan.moves.iter().flat_map(|one| &one.changes) { li { (values(change)) } } }
+                h2 id="confirm-title" { "Move " (what) " to " (to) "?" }
+                p { "This commits to " code { (base.branch) } ", and Flux applies it:" }
+                (summary)
                 p id="confirm-reason" hidden { "Reason: " span {} }
                 p id="confirm-force" class="problem" hidden { "Overrides: " span {} }
                 div class="actions" {
                     button id="cancel" type="button" autofocus { "Cancel" }
-                    button id="confirm-move" type="button" class="first danger" { "Move " (service) " to " (to) }
+                    button id="confirm-move" type="button" class="first danger" { "Move " (what) " to " (to) }
                 }
             }
             div id="outcome" tabindex="-1" hidden {}
         }
+    }
+}
+
+/// Which services of many a check blocks.
+fn of_many(offer: &Offer<'_>, finding: &Finding) -> String {
+    const NAMED: usize = 3;
+    if offer.service.is_some() {
+        return String::new();
+    }
+    let blocked = offer.blocked_by.iter().filter(|other| other.check == finding.check);
+    let names: BTreeSet<&str> = blocked.map(|other| other.service.as_str()).collect();
+    let some: Vec<&str> = names.iter().copied().take(NAMED).collect();
+    match names.len() - some.len() {
+        0 => format!(" ({})", some.join(", ")),
+        more => format!(" ({} and {more} more)", some.join(", ")),
     }
 }

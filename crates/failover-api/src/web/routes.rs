@@ -5,7 +5,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::routing::{MethodRouter, get};
 use failover_core::name::Role;
 
-use super::{assets, health, history, plan, refusal, service, services};
+use super::{assets, health, history, many, plan, refusal, service, services};
 use crate::http::{AppState, Pages};
 
 /// The dashboard.
@@ -16,6 +16,7 @@ pub fn pages() -> Pages {
         .route("/services/{service}", get(service::page))
         .route("/services/{service}/promote", planned(Role::Backup))
         .route("/services/{service}/demote", planned(Role::Primary))
+        .route("/plan", get(many::page))
         .route("/history", get(history::page))
         .route("/health", get(health::page))
         .route("/assets/{file}", get(assets::file));

@@ -1,15 +1,17 @@
 //! The first page: every service and where it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use failover_core::check::{self, Check, Finding, Verdict};
+use failover_core::check::{self, Finding};
 use failover_core::code::{Code, Problem};
-use failover_core::config::Service;
+use failover_core::config::{Service, SettingKind};
+use failover_core::field::Value;
 use failover_core::history::{self, Event};
-use failover_core::name::Role;
+use failover_core::name::{LabelValue, Role};
+use failover_core::plan::is_on;
 use failover_core::topology::{Active, ServiceState};
 use maud::{Markup, html};
 
@@ -32,6 +34,13 @@ struct Line {
     last: Option<Event>,
 }
 
+/// Every service, and what is on which node.
+struct Overview {
+    lines: Vec<Line>,
+    /// How many services a selection of each node label takes.
+    nodes: BTreeMap<LabelValue, usize>,
+}
+
 /// Which services are shown.
 struct Choice {
     state: Option<Active>,
@@ -46,8 +55,8 @@ pub(super) async fn page(
     let choice = Choice::read(query.as_deref())?;
     let view = newest(&state)?;
     let frame = Frame::read(&state)?;
-    let lines = blocking(move || lines(&view)).await?;
-    Ok(frame.page(Part::Services, "Services", &main(&lines, &choice)))
+    let overview = blocking(move || overview(&view)).await?;
+    Ok(frame.page(Part::Services, "Services", &main(&overview, &choice)))
 }
 
 impl Choice {
@@ -71,9 +80,21 @@ impl Choice {
     }
 }
 
-fn lines(view: &Arc<View>) -> Vec<Line> {
-    let line = |service: &Service| {
-        let state = ServiceState::read(service, &view.tree);
+fn overview(view: &Arc<View>) -> Overview {
+    let states: Vec<_> =
+        view.config.services().map(|service| ServiceState::read(service, &view.tree)).collect();
+    let at = states.iter().flat_map(|state| &state.settings).filter_map(|setting| match &setting.current {
+        Some(Value::String(label)) if setting.setting.kind == SettingKind::Node => {
+            LabelValue::new(label).ok()
+        }
+        _ => None,
+    });
+    let labels: BTreeSet<LabelValue> = at.collect();
+    let count =
+        |label: LabelValue| (label.clone(), states.iter().filter(|state| is_on(state, &label)).count());
+    let nodes = labels.into_iter().map(count).collect();
+    let line = |state: ServiceState<'_>| {
+        let service = state.service;
         let (active, to) = (state.active(), other_role(state.active()));
         Line {
             active,
@@ -84,7 +105,7 @@ fn lines(view: &Arc<View>) -> Vec<Line> {
             service: service.clone(),
         }
     };
-    view.config.services().map(line).collect()
+    Overview { lines: states.into_iter().map(line).collect(), nodes }
 }
 
 /// Where a move would bring a service that is here.
@@ -95,7 +116,8 @@ pub(super) fn other_role(active: Active) -> Role {
     }
 }
 
-fn main(lines: &[Line], choice: &Choice) -> Markup {
+fn main(overview: &Overview, choice: &Choice) -> Markup {
+    let lines = &overview.lines;
     let shown: Vec<&Line> = lines.iter().filter(|line| choice.takes(line)).collect();
     html! {
         h1 { "Services" }
@@ -118,7 +140,30 @@ fn main(lines: &[Line], choice: &Choice) -> Markup {
                 }
             }
             @if shown.is_empty() { p { "No service is like that." } }
-            ul class="services" role="list" { @for line in shown { (row(line)) } }
+            @if lines.len() > 1 && !shown.is_empty() { (several(overview, shown.len())) }
+            ul class="services" role="list" { @for line in shown { (row(line, lines.len() > 1)) } }
+        }
+    }
+}
+
+/// The way to a plan for several services: a form that only asks for a page.
+fn several(overview: &Overview, shown: usize) -> Markup {
+    html! {
+        form id="choose" action="/plan" aria-label="Move several services" {
+            label id="pick-all-label" class="pick" hidden {
+                input id="pick-all" type="checkbox" autocomplete="off"; " Select all " (shown)
+            }
+            label for="which" class="unseen" { "Which services" }
+            select id="which" name="which" autocomplete="off" {
+                option value="selected" { "The selected services" }
+                @for (label, number) in &overview.nodes {
+                    option value={ "on:" (label) } { "Everything on " (label) " (" (number) ")" }
+                }
+                option value="all" { "Every service (" (overview.lines.len()) ")" }
+            }
+            button id="plan-backup" name="to" value="backup" { "Plan failover" span class="unseen" { " to backup" } }
+            button id="plan-primary" name="to" value="primary" { "Plan failback" span class="unseen" { " to primary" } }
+            p id="picked" role="status" {}
         }
     }
 }
@@ -127,10 +172,16 @@ fn tab(name: &str, number: usize, address: &str, current: bool) -> Markup {
     html! { a href=(address) aria-current=[current.then_some("true")] { (name) " " span class="number" { (number) } } }
 }
 
-fn row(line: &Line) -> Markup {
+fn row(line: &Line, can_be_picked: bool) -> Markup {
     let Line { service, active, to, .. } = line;
     html! {
         li data-service=(service.name) data-active=(active) {
+            @if can_be_picked {
+                label class="pick" {
+                    input id={ "pick-" (service.name) } type="checkbox" name="service" value=(service.name) form="choose" autocomplete="off";
+                    span class="unseen" { " Select " (service.name) }
+                }
+            }
             div class="name" {
                 h2 { a href={ "/services/" (service.name) } { (service.name) } }
                 p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } }
@@ -165,18 +216,7 @@ fn checks(line: &Line) -> Markup {
         return html! { p class="checks block" { "Cannot be moved: " (problem.code.title()) } };
     }
     // The gravest kind of finding decides; the plan shows all.
-    let kinds = [
-        (Verdict::Block, "block", "Blocked by "),
-        (Verdict::Warn, "warn", "Warning: "),
-        (Verdict::Unknown, "not-known", "Not known: "),
-    ];
-    let found = kinds.into_iter().find_map(|(verdict, class, word)| {
-        let checks =
-            line.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.check);
-        let names: BTreeSet<&str> = checks.map(Check::as_str).collect();
-        (!names.is_empty())
-            .then(|| (class, format!("{word}{}", names.into_iter().collect::<Vec<_>>().join(", "))))
-    });
-    let (class, text) = found.unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
+    let (class, text) =
+        words::gravest(&line.findings).unwrap_or_else(|| ("pass", "Checks passed".to_owned()));
     html! { p class={ "checks " (class) } { (text) } }
 }

@@ -1,5 +1,7 @@
 //! States, verdicts and times in words, with a shape beside the colour.
 
+use std::collections::BTreeSet;
+
 use failover_core::check::{Finding, Verdict};
 use failover_core::code::Problem;
 use failover_core::config::SettingKind;
@@ -48,6 +50,28 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The class of what a check decided.
+pub(super) fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Block => "block",
+        Verdict::Unknown => "not-known",
+    }
+}
+
+/// The gravest kind of what checks found, in short; nothing when all of them passed.
+pub(super) fn gravest(findings: &[Finding]) -> Option<(&'static str, String)> {
+    let kinds =
+        [(Verdict::Block, "Blocked by "), (Verdict::Warn, "Warning: "), (Verdict::Unknown, "Not known: ")];
+    kinds.into_iter().find_map(|(verdict, word)| {
+        let of_kind = findings.iter().filter(|finding| finding.verdict == verdict);
+        let checks: BTreeSet<&str> = of_kind.map(|finding| finding.check.as_str()).collect();
+        let names: Vec<&str> = checks.into_iter().collect();
+        (!names.is_empty()).then(|| (verdict_class(verdict), format!("{word}{}", names.join(", "))))
+    })
+}
+
 /// A number of things.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
@@ -74,13 +98,7 @@ pub(super) fn findings(findings: &[Finding]) -> Markup {
     html! {
         ul class="findings" role="list" {
             @for finding in findings {
-                @let class = match finding.verdict {
-                    Verdict::Pass => "pass",
-                    Verdict::Warn => "warn",
-                    Verdict::Block => "block",
-                    Verdict::Unknown => "not-known",
-                };
-                li class=(class) {
+                li class=(verdict_class(finding.verdict)) {
                     strong { (verdict(finding.verdict)) } " " code { (finding.check) }
                     p { (finding.detail) }
                 }

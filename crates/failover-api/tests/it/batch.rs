@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Reply, Server};
 use crate::support::git::{Repository, git};
 use crate::support::process::run;
-use crate::support::scene::{Scene, ask, config, manifest, manifest_path, moved};
+use crate::support::scene::{Scene, ask, config, manifest, manifest_path, moved, shared};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -20,14 +20,6 @@ fn post(server: &Server, body: &Value, headers: &[(&str, &str)]) -> Reply {
 fn with_outcome<'r>(reply: &'r Reply, outcome: &str) -> Vec<&'r str> {
     let lines = reply.json["services"].as_array().unwrap().iter();
     lines.filter(|line| line["outcome"] == outcome).map(|line| line["service"].as_str().unwrap()).collect()
-}
-
-/// A manifest whose claim is shared through an anchor, so that it cannot be edited.
-fn shared(service: &str) -> String {
-    manifest(service).replace(
-        &format!("claimName: 'pvc-{service}'"),
-        &format!("claimName: &claim pvc-{service}\n        - name: again\n          persistentVolumeClaim: {{claimName: *claim}}"),
-    )
 }
 
 #[test]
@@ -112,7 +104,9 @@ fn one_bad_service_stops_all_and_everything_against_it_is_said_at_once() {
     // Nothing is left that could move: that is no success.
     let again = post(&server, &body, &[]);
     assert_ne!(again.status, 200, "{}", again.text);
-    assert_eq!(again.json["problems"].as_array().unwrap().len(), 3);
+    let problems = again.json["problems"].as_array().unwrap();
+    let named: BTreeSet<_> = problems.iter().map(|problem| problem["service"].as_str().unwrap()).collect();
+    assert_eq!((problems.len(), named), (3, BTreeSet::from(["radarr", "sonar", "sonarr"])), "{}", again.text);
     assert_eq!(scene.repository.tip(), commit);
 }
 

@@ -48,6 +48,26 @@ fn what_is_scanned_passes_the_check_and_moves_there_and_back() {
     let scanned = failover_api(clone.path(), &["scan"]);
     assert!(scanned.status.success(), "{}", said(&scanned).1);
     let proposed = String::from_utf8(scanned.stdout).unwrap();
+    // The same for scripts, and in short for people.
+    let json: Value =
+        serde_json::from_slice(&failover_api(clone.path(), &["scan", "-o", "json"]).stdout).unwrap();
+    let whole: Value = yaml_serde::from_str(&proposed).unwrap();
+    assert_eq!((&json["count"], json["left_out"].as_array().map(Vec::len)), (&2.into(), Some(0)), "{json:#}");
+    for one in json["services"].as_array().unwrap() {
+        assert_eq!(one["entry"], whole["services"][one["name"].as_str().unwrap()], "{one:#}");
+        let evidence = one["evidence"].as_array().unwrap();
+        assert!(
+            !evidence.is_empty() && evidence.iter().all(|line| proposed.contains(line.as_str().unwrap())),
+            "{one:#}"
+        );
+    }
+    let (code, text) = said(&failover_api(clone.path(), &["scan", "-o", "table"]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.starts_with("radarr: Deployment media/radarr\n  ")
+            && text.contains("\n2 proposed from the work tree of "),
+        "{text}"
+    );
     std::fs::write(clone.path().join("services.yaml"), &proposed).unwrap();
     let (code, text) = said(&failover_api(clone.path(), &["check", "--strict"]));
     assert_eq!(code, Some(0), "{text}");
@@ -88,6 +108,12 @@ fn what_is_wrong_is_shown_to_people_to_scripts_and_to_github() {
         (&notice["file"], &notice["line"], &notice["service"]),
         (&"storage/sonarr.yaml".into(), &8.into(), &"sonarr".into())
     );
+
+    // YAML holds what JSON holds, and the lines for people have two names.
+    let yaml = failover_api(folder, &["check", "-o", "yaml"]);
+    assert_eq!(yaml_serde::from_slice::<Value>(&yaml.stdout).unwrap(), json);
+    let lines = ["table", "text"].map(|form| said(&failover_api(folder, &["check", "-o", form])));
+    assert_eq!((&lines[0], &lines[1]), (&(code, text.clone()), &(code, text)));
 
     let (_, text) = said(&failover_api(folder, &["check", "-o", "github"]));
     let first = text.lines().next().unwrap();
@@ -136,6 +162,8 @@ fn a_config_with_mistakes_and_a_folder_without_a_clone_are_told_apart() {
         (clone.path(), vec!["check", "--commit", "no-such"], "--commit"),
         (clone.path(), vec!["check", "--commit=--output=x"], "--commit"),
         (clone.path(), vec!["scan", "--root", "clusters/nothing"], "no app"),
+        (clone.path(), vec!["scan", "--root", "clusters/nothing", "-o", "json"], "\"count\": 0"),
+        (clone.path(), vec!["check", "-o", "xml"], "table"),
     ] {
         let (code, text) = said(&failover_api(folder, &arguments));
         assert_eq!(code, Some(2), "{arguments:?}: {text}");

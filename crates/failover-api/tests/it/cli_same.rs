@@ -6,9 +6,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::cli::{Cli, normal};
-use crate::support::git::git;
+use crate::support::git::{Repository, git};
 use crate::support::process::run;
-use crate::support::scene::Scene;
+use crate::support::scene::{Scene, config, manifest_path, shared};
 use crate::support::sshd::SshServer;
 
 /// The commit at the tip but for its times, its operation and who asked for it.
@@ -97,6 +97,93 @@ fn nobodys(mut answer: Value) -> Value {
         answer["message"] = lines.collect::<Vec<_>>().join("\n").into();
     }
     answer
+}
+
+#[test]
+fn a_partial_batch_gives_the_same_commit_by_server_remote_and_clone() {
+    let names = ["bazarr", "jellyfin", "radarr", "sonarr"];
+    let entries = config(&names).replacen("  jellyfin:", "    after: [sonarr]\n  jellyfin:", 1);
+    let [curl, served, remote, cloned] = [(); 4].map(|()| {
+        let scene = Scene::with(Repository::of(&names), &entries);
+        scene.repository.commit_foreign(&manifest_path("jellyfin"), shared("jellyfin").as_bytes(), "Share");
+        scene
+    });
+    let [own, server] = [curl.serve(), served.serve()];
+    let sshd = SshServer::start_new();
+    let by_server = Cli::new(Path::new("/")).with("FAILOVER_API_SERVER", server.url(""));
+    let (hosts, key) = (sshd.known_hosts(), sshd.key());
+    let by_remote = Cli::new(remote.config().parent().unwrap())
+        .with("FAILOVER_API_REPO", sshd.url(remote.repository.path()))
+        .with("FAILOVER_API_KNOWN_HOSTS", hosts)
+        .with("FAILOVER_API_SSH_KEY", key);
+    let clone = TempDir::new().unwrap();
+    run(git(clone.path()).arg("clone").arg("-q").arg(cloned.repository.path()).arg("."));
+    let by_clone =
+        Cli::new(clone.path()).with("FAILOVER_API_REPO", ".").with("FAILOVER_API_CONFIG", cloned.config());
+    let headers = [("content-type", "application/json"), ("idempotency-key", "night-1")];
+    for (code, typed, body) in [
+        (
+            0,
+            &["promote", "--all", "--partial", "--dry-run"][..],
+            r#"{"all": true, "to": "backup", "partial": true, "dry-run": true}"#,
+        ),
+        (2, &["promote", "--all", "--yes"], r#"{"all": true, "to": "backup"}"#),
+        (
+            6,
+            &[
+                "promote",
+                "--from-node-label",
+                "primary",
+                "--partial",
+                "--yes",
+                "-r",
+                "k3s-w1 is down",
+                "--idempotency-key",
+                "night-1",
+            ],
+            r#"{"from_node_label": "primary", "to": "backup", "partial": true, "reason": "k3s-w1 is down"}"#,
+        ),
+        // One name, and still a line for it.
+        (
+            0,
+            &["demote", "radarr", "--partial", "--yes"],
+            r#"{"services": ["radarr"], "to": "primary", "partial": true}"#,
+        ),
+    ] {
+        let keyed = if typed.contains(&"--idempotency-key") { &headers[..] } else { &headers[..1] };
+        let answer = nobodys(same(&own.post("/api/failover", body, keyed).text));
+        for (cli, moves) in [
+            (&by_server, false),
+            (&by_remote, false),
+            (&by_clone, code != 2 && !typed.contains(&"--dry-run")),
+        ] {
+            let more: &[&str] = if moves { &["--push"] } else { &[] };
+            let said = cli.run([typed, &["-o", "json"], more].concat()).ended(code).stdout;
+            let mut said = nobodys(same(&said));
+            assert_eq!(said.as_object_mut().unwrap().remove("pushed"), moves.then_some(true.into()));
+            assert_eq!(said, answer, "{typed:?}");
+        }
+        // Their parents are what the moves before made.
+        let text = |repository| {
+            let text = commit(repository);
+            text.lines().filter(|line| !line.starts_with("parent ")).collect::<Vec<_>>().join("\n")
+        };
+        let commits = [&curl, &served, &remote, &cloned].map(|scene| text(scene.repository.path()));
+        assert!(commits.iter().all(|other| *other == commits[0]), "{commits:#?}");
+        assert_eq!(text(clone.path()), commits[0]);
+        if code == 6 {
+            for words in [
+                "Selection: from_node_label=primary",
+                "Refused: jellyfin (field-anchored)",
+                "Reason: k3s-w1 is down",
+            ] {
+                assert!(commits[0].contains(words), "{}", commits[0]);
+            }
+            let order = ["Service: radarr", "Service: sonarr", "Service: bazarr"]
+                .map(|line| commits[0].find(line).unwrap());
+            assert!(order.is_sorted(), "{}", commits[0]);
+        }
+    }
 }
 
 #[test]

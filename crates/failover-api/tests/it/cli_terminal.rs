@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use crate::support::cli::Cli;
 use crate::support::process::{PATIENCE, poll};
-use crate::support::scene::{Scene, manifest, moved};
+use crate::support::scene::{Scene, manifest, moved, shared};
 
 /// A command with a terminal of its own.
 struct Terminal {
@@ -76,6 +76,46 @@ fn the_change_is_shown_before_anybody_is_asked() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("sonarr: moved to backup,"), "{shown}");
     assert_eq!(scene.text("sonarr"), moved("sonarr"));
+}
+
+#[test]
+fn the_question_says_how_many_move_and_how_many_stay() {
+    let scene = Scene::new(&["jellyfin", "radarr", "sonarr"]);
+    for (typed, words) in [
+        ("promote --all", "commit this move of all 3 services of the config on main of "),
+        ("promote --from-node-label primary", "commit this move of all 3 services on primary on main of "),
+        ("promote radarr sonarr", "commit this move of 2 services on main of "),
+    ] {
+        let mut terminal = Terminal::start(&cli(&scene), typed);
+        terminal.wait_for("? [y/N] ");
+        terminal.types("n\n");
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(shown.contains(words) && shown.contains("services to backup, in this order:"), "{shown}");
+    }
+    let path = crate::support::scene::manifest_path("jellyfin");
+    scene.repository.commit_foreign(&path, shared("jellyfin").as_bytes(), "Share a claim");
+    let odd = manifest("radarr").replace("'pvc-radarr'", "pvc-other");
+    scene.repository.commit_foreign(&crate::support::scene::manifest_path("radarr"), odd.as_bytes(), "Odd");
+    let (code, shown) = Terminal::start(&cli(&scene), "promote radarr sonarr").end();
+    assert_eq!(code, Some(3), "{shown}");
+    assert!(shown.contains("add --force unexpected-value, or --partial to move the others"), "{shown}");
+
+    let mut terminal = Terminal::start(&cli(&scene), "promote --all --partial");
+    terminal.wait_for("commit this move of 1 of all 3 services of the config (2 refused) on main of ");
+    assert!(terminal.shown().contains("refused, and left where they are:"), "{}", terminal.shown());
+    terminal.types("y\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(6), "{shown}");
+    assert!(shown.contains("sonarr: moved to backup,"), "{shown}");
+    assert_eq!((scene.text("sonarr"), scene.text("radarr")), (moved("sonarr"), odd));
+
+    // Nobody is asked about nothing, and what is against each is no success.
+    let (code, shown) = Terminal::start(&cli(&scene), "promote --from-node-label primary --partial").end();
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(!shown.contains("[y/N]") && shown.contains("nothing is left that can be moved"), "{shown}");
+    assert!(shown.contains("(field-anchored)") && shown.contains("(check-blocked)"), "{shown}");
+    assert_eq!(scene.repository.commit_count(), 4);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::cli::Cli;
 use crate::support::git::Repository;
 use crate::support::process::run;
-use crate::support::scene::{Scene, config, manifest, manifest_path};
+use crate::support::scene::{Scene, config, manifest, manifest_path, shared};
 
 /// The folder of the config, with the repository under a name of its own.
 fn cli(scene: &Scene) -> Cli {
@@ -45,6 +45,52 @@ fn several_services_are_one_commit() {
     cli.record(&["demote", "sonarr", "raddar", "--yes"]).ended(2);
     assert_eq!(scene.repository.commit_count(), 2);
     cli.compare("several");
+}
+
+#[test]
+fn a_whole_node_and_everything_move_with_what_stays_told() {
+    let names = ["bazarr", "jellyfin", "lidarr", "radarr", "sonarr"];
+    let entries = config(&names).replacen("  jellyfin:", "    after: [sonarr]\n  jellyfin:", 1);
+    let scene = Scene::with(Repository::of(&names), &entries);
+    let odd = shared("jellyfin");
+    scene.repository.commit_foreign(&manifest_path("jellyfin"), odd.as_bytes(), "Share a claim");
+    let mut cli = cli(&scene).with("FAILOVER_API_REPO", "cluster.git");
+    cli.record(&["promote", "--all", "--yes"]).ended(2);
+    assert_eq!(scene.repository.commit_count(), 2);
+    cli.record(&["promote", "lidarr", "--yes"]).ended(0);
+    cli.record(&["promote", "--all", "--partial", "--dry-run"]).ended(0);
+    let on_node = ["promote", "--from-node-label", "primary", "--partial", "--yes", "-r", "k3s-w1 is down"];
+    cli.record(&on_node).ended(6);
+    assert_eq!(scene.repository.commit_count(), 4);
+    // The one that is left can not be moved: nothing happens, and that is no success.
+    cli.record(&on_node).ended(2);
+    cli.record(&["promote", "--all", "--partial", "--yes", "-o", "json"]).ended(2);
+    cli.record(&["history"]).ended(0);
+    cli.record(&["demote", "--from-node-label", "backup", "--yes"]).ended(0);
+    cli.record(&["demote", "jellyfin", "sonarr", "--yes"]).ended(0);
+    for name in names.iter().filter(|name| **name != "jellyfin") {
+        assert_eq!(scene.text(name), manifest(name));
+    }
+    assert_eq!(scene.repository.commit_count(), 5);
+    // What is asked for in more than one way, in none, or is nowhere.
+    cli.record(&["promote", "--all", "sonarr", "--yes"]).ended(2);
+    cli.record(&["promote", "--all", "--from-node-label", "primary", "--yes"]).ended(2);
+    cli.record(&["promote", "--partial", "--yes"]).ended(2);
+    cli.record(&["promote", "--from-node-label", "primery", "--yes"]).ended(2);
+    cli.record(&["promote", "--from-node-label", "no such", "--yes"]).ended(2);
+    cli.compare("selection");
+}
+
+#[test]
+fn hundreds_of_services_are_told_in_short() {
+    let names: Vec<String> = (1..=40).map(|number| format!("app-{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scene = Scene::with(Repository::of(&names), &config(&names));
+    let mut cli = cli(&scene).with("FAILOVER_API_REPO", "cluster.git");
+    cli.record(&["promote", "--all", "--dry-run"]).ended(0);
+    cli.record(&["promote", "--all", "--yes"]).ended(0);
+    cli.record(&["history"]).ended(0);
+    cli.compare("many");
 }
 
 #[test]

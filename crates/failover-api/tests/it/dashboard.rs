@@ -7,8 +7,15 @@ use crate::support::tokens::Token;
 use crate::support::volume::Volume;
 
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
-const PAGES: [&str; 6] =
-    ["/", "/services/sonarr", "/services/sonarr/promote", "/services/sonarr/demote", "/history", "/health"];
+const PAGES: [&str; 7] = [
+    "/",
+    "/services/sonarr",
+    "/services/sonarr/promote",
+    "/services/sonarr/demote",
+    "/plan?which=all&to=backup",
+    "/history",
+    "/health",
+];
 
 fn visit(server: &Server, path: &str) -> Reply {
     server.request("GET", path, "", &[BROWSER])
@@ -77,6 +84,18 @@ fn a_no_is_a_page_for_people_and_a_document_for_programs() {
         ("/nowhere", 404, "route-not-found"),
         ("/?sort=name", 400, "invalid-request"),
         ("/history?limit=none", 400, "invalid-request"),
+        ("/plan", 400, "invalid-request"),
+        ("/plan?to=backup", 422, "nothing-selected"),
+        ("/plan?to=elsewhere&which=all", 400, "invalid-request"),
+        ("/plan?to=backup&to=backup&which=all", 400, "invalid-request"),
+        ("/plan?to=backup&which=all&service=sonarr", 400, "invalid-request"),
+        ("/plan?to=backup&which=some", 400, "invalid-request"),
+        ("/plan?to=backup&which=on:no+such", 400, "invalid-request"),
+        ("/plan?to=backup&which=on:primery", 422, "nothing-selected"),
+        ("/plan?to=backup&service=Sonarr!", 400, "invalid-request"),
+        ("/plan?to=backup&service=sonar", 404, "service-not-found"),
+        ("/plan?to=backup&which=all&partial=yes", 400, "invalid-request"),
+        ("/plan?to=backup&which=all&force=key-added", 400, "invalid-request"),
     ] {
         let page = visit(&server, path);
         assert_eq!(page.status, status, "{path}");
@@ -159,11 +178,24 @@ fn fifty_services_are_a_small_page() {
     let page = visit(&server, "/").text;
     assert_eq!(page.matches("<li data-service=").count(), 50);
     let rest: usize = assets(&page).iter().map(|address| server.get(address).text.len()).sum();
-    assert!(page.len() < 40_000 && rest < 32_000, "{} bytes and {rest} once", page.len());
+    assert!(page.len() < 40_000 && rest < 36_000, "{} bytes and {rest} once", page.len());
     // A name or a state chooses some of them, without a script.
     assert_eq!(visit(&server, "/?name=service-1").text.matches("<li data-service=").count(), 10);
     server.promote("service-07").commit();
     let backup = visit(&server, "/?state=backup&name=").text;
     assert_eq!(backup.matches("<li data-service=").count(), 1);
     assert!(backup.contains("data-service=\"service-07\" data-active=\"backup\""), "{backup}");
+
+    // Moved at once they are counted and folded, and every one of them is there.
+    let body = r#"{"all": true, "to": "backup"}"#;
+    server.post("/api/failover", body, &[("content-type", "application/json")]).commit();
+    let history = visit(&server, "/history").text;
+    assert!(history.contains("<strong>49 services</strong> (every service was asked for)"), "{history}");
+    assert!(history.contains("<summary>All 49, in their order</summary>"), "{history}");
+    assert!(names.iter().all(|name| history.contains(name)) && history.len() < 8_000, "{history}");
+    let plan = visit(&server, "/plan?which=all&to=primary").text;
+    assert!(plan.contains("<details><summary>50 services</summary><ol class=\"moves\">"), "{plan}");
+    assert_eq!(plan.matches("<details class=\"file\">").count(), 50, "{plan}");
+    assert!(!plan.contains(" open"), "{plan}");
+    assert!(plan.len() < 120_000, "{}", plan.len());
 }

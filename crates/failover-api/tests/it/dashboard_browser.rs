@@ -1,30 +1,14 @@
 //! The pages in a real browser, used as a person uses them.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use crate::support::api::Server;
-use crate::support::browser::{Browser, ENTER, Scripts};
+use crate::support::browser::{Browser, ENTER, NOT_OK, Scripts};
 use crate::support::git::git;
+use crate::support::inspect::inspect;
 use crate::support::process::{PATIENCE, poll, run};
 use crate::support::proxy::Proxy;
 use crate::support::scene::{Gate, Scene, config, manifest, manifest_path, moved, ready};
 use crate::support::sshd::SshServer;
-use crate::support::tokens::Token;
-use crate::support::volume::Volume;
-
-/// A server whose moves need this token, and so do its reads if `closed`.
-fn with_token(scene: &Scene, token: &Token, closed: bool) -> (Server, Volume) {
-    let volume = Volume::new("tokens", &token.line);
-    let mut arguments = scene.local();
-    arguments.extend(["--token-file".into(), volume.file().into()]);
-    arguments.extend(closed.then(|| "--require-token-for-reads".into()));
-    (ready(Server::start(arguments)), volume)
-}
-
-/// What the browser says of an answer that is not 200; whoever tests such an answer expects it.
-const NOT_OK: &str = "Failed to load resource: the server responded with a status of";
+use crate::support::tokens::{Token, with_token};
 
 #[test]
 fn a_person_moves_a_service_and_sees_that_it_moved() {
@@ -376,39 +360,6 @@ fn every_state() -> Scene {
         (format!("clusters/homelab/apps/media/{name}/pvc.yaml"), both)
     });
     Scene::with(crate::support::git::Repository::new(files.into_iter().chain(claims)), &config(&names))
-}
-
-/// Where to put pictures of the pages for people to look at, if anywhere.
-fn picture(browser: &Browser, name: &str) {
-    let Some(folder) = std::env::var_os("FAILOVER_PICTURES") else { return };
-    fs::create_dir_all(&folder).unwrap();
-    let shot =
-        browser.chromium("Page.captureScreenshot", serde_json::json!({ "captureBeyondViewport": true }));
-    let file = Path::new(&folder).join(format!("{name}.png"));
-    crate::support::process::feed(
-        Command::new("sh").args(["-c", "base64 -d > \"$1\"", "sh"]).arg(file),
-        shot["data"].as_str().unwrap().as_bytes(),
-    );
-}
-
-/// Nothing that keeps somebody from using the page, and nothing wider than a phone.
-fn inspect(browser: &Browser, name: &str) {
-    let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools/axe.min.js");
-    let checker = fs::read_to_string(&checker)
-        .unwrap_or_else(|error| panic!("{}: {error}; scripts/axe-core fetches it", checker.display()));
-    for (scheme, width) in [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390), ("light", 320)] {
-        browser.look(scheme, width);
-        browser.script(&checker);
-        let found = browser.wait_for_script(
-            "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])), e => done(String(e)))",
-        );
-        assert_eq!(found, serde_json::json!([]), "{name}, {scheme}, {width} wide");
-        let over = browser
-            .script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert!(over.as_i64().unwrap() <= 0, "{name} is {over} wider than {width}");
-        picture(browser, &format!("{name}-{scheme}-{width}"));
-    }
-    browser.look("light", 1200);
 }
 
 #[test]

@@ -2,130 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use failover_core::config;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::support::deployment::{
+    COMPONENTS, NAME, base, build, builds, documents, list, mebibytes, overlay, root, text, with,
+};
 use crate::support::process::run;
 use crate::support::scene::Scene;
-
-const COMPONENTS: [&str; 6] =
-    ["image-automation", "ingress-traefik", "kubernetes-auth", "prometheus", "receiver", "signing"];
-const NAME: &str = "failover-api";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// Kustomize, as `scripts/test` installs it, or the machine's own.
-fn kustomize() -> PathBuf {
-    let ours = root().join("target/tools/bin/kustomize");
-    if ours.exists() { ours } else { "kustomize".into() }
-}
-
-/// What the kubelet and the API server get of a folder.
-#[derive(Debug)]
-struct Build(Vec<Value>);
-
-fn documents(yaml: &str) -> Vec<Value> {
-    use serde::Deserialize as _;
-    yaml_serde::Deserializer::from_str(yaml).map(|document| Value::deserialize(document).unwrap()).collect()
-}
-
-fn build(folder: &Path) -> Build {
-    Build(documents(
-        &String::from_utf8(run(Command::new(kustomize()).arg("build").arg(folder)).stdout).unwrap(),
-    ))
-}
-
-fn base() -> Build {
-    build(&root().join("deploy/base"))
-}
-
-fn overlay() -> Build {
-    build(&root().join("deploy/overlays/homelab"))
-}
-
-/// The base with these components.
-fn with(components: &[&str]) -> Build {
-    // Kustomize takes no absolute paths.
-    let folder = TempDir::new_in(root().join("target")).unwrap();
-    let components: Vec<_> =
-        components.iter().map(|name| format!("../../deploy/components/{name}")).collect();
-    let kustomization = json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": ["../../deploy/base"],
-        "components": components,
-    });
-    fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
-    build(folder.path())
-}
-
-/// Every build that the folder offers, with a name for messages.
-fn builds() -> Vec<(String, Build)> {
-    let folders = fs::read_dir(root().join("deploy/components")).unwrap();
-    let mut found: Vec<_> = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    found.sort();
-    assert_eq!(found, COMPONENTS);
-    let mut builds: Vec<_> = COMPONENTS.iter().map(|name| ((*name).to_owned(), with(&[name]))).collect();
-    builds.push(("base".into(), base()));
-    builds.push(("every component".into(), with(&COMPONENTS)));
-    builds.push(("overlay".into(), overlay()));
-    builds
-}
-
-impl Build {
-    fn all<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-        let kind = kind.to_owned();
-        self.0.iter().filter(move |object| object["kind"] == kind)
-    }
-
-    /// The only object of its kind.
-    fn only(&self, kind: &str) -> &Value {
-        let found: Vec<_> = self.all(kind).collect();
-        let [object] = found[..] else { panic!("{} objects of kind {kind}", found.len()) };
-        object
-    }
-
-    fn named(&self, kind: &str, name: &str) -> &Value {
-        let mut found = self.all(kind).filter(|object| object["metadata"]["name"] == name);
-        found.next().unwrap_or_else(|| panic!("no {kind} {name}"))
-    }
-
-    fn pod(&self) -> &Value {
-        &self.only("Deployment")["spec"]["template"]["spec"]
-    }
-
-    fn container(&self) -> &Value {
-        let containers = self.pod()["containers"].as_array().unwrap();
-        assert_eq!(containers.len(), 1);
-        assert!(self.pod().get("initContainers").is_none());
-        &containers[0]
-    }
-
-    /// The variables of the container.
-    fn environment(&self) -> BTreeMap<&str, &str> {
-        let variables = list(&self.container()["env"]);
-        variables.iter().map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect()
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
-}
-
-/// Bytes of a quantity such as `64Mi`.
-fn mebibytes(value: &Value) -> u64 {
-    text(value).strip_suffix("Mi").unwrap().parse().unwrap()
-}
 
 fn help() -> String {
     let output = run(Command::new(env!("CARGO_BIN_EXE_failover-api")).args(["serve", "--help"]));

@@ -49,6 +49,7 @@ mod cli_terminal;
 mod cli_transcripts;
 mod config;
 mod dashboard;
+mod dashboard_batch;
 mod dashboard_browser;
 mod demo;
 mod deploy;

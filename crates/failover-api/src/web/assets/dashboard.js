@@ -75,8 +75,16 @@ const refresh = async () => {
     written.set(region.id, region.outerHTML);
     const focused = shown.contains(document.activeElement) ? document.activeElement : null;
     const search = byId("name")?.value;
+    const picked = new Set(picks().filter((box) => box.checked).map((box) => box.value));
+    const which = byId("which")?.value;
     shown.replaceWith(document.importNode(region, true));
     if (search !== undefined && byId("name")) byId("name").value = search;
+    for (const box of picks()) box.checked = picked.has(box.value);
+    if (which !== undefined && byId("which")) {
+      byId("which").value = which;
+      if (byId("which").selectedIndex < 0) byId("which").selectedIndex = 0;
+    }
+    tellPicked();
     if (focused) {
       const same = focused.id ? byId(focused.id) : [...byId(region.id).querySelectorAll("a")].find((link) => link.href === focused.href);
       (same ?? byId("main")).focus();
@@ -87,6 +95,39 @@ const refresh = async () => {
   if (changes.length) say(changes.map(([name, active]) => `${name} is ${WORDS[active] ?? active} now.`).slice(0, 5).join(" "));
   tellTimes();
 };
+
+// Choosing several services for a plan; the form works without this, too.
+const picks = () => [...document.querySelectorAll("[name=service][form=choose]")];
+const tellPicked = (why) => {
+  if (!byId("choose")) return;
+  const number = picks().filter((box) => box.checked).length;
+  const all = byId("pick-all");
+  byId("pick-all-label").hidden = false;
+  all.checked = number > 0 && number === picks().length;
+  all.indeterminate = number > 0 && !all.checked;
+  const text = why ?? (number ? `${number} selected` : "");
+  byId("picked").classList.toggle("problem", Boolean(why));
+  if (byId("picked").textContent !== text) byId("picked").textContent = text;
+};
+document.addEventListener("change", ({ target }) => {
+  if (target.id === "pick-all") for (const box of picks()) box.checked = target.checked;
+  const chosen = target.id === "pick-all" || picks().includes(target);
+  // One way to choose at a time: what was done last counts.
+  if (chosen && byId("which")) byId("which").value = "selected";
+  if (target.id === "which" && target.value !== "selected") for (const box of picks()) box.checked = false;
+  if (chosen || target.id === "which") tellPicked();
+  // A plan is one or the other; what is shown must be what the button does.
+  if (target.id === "partial-box" && byId("act")) {
+    const other = target.checked !== target.defaultChecked;
+    byId("act").hidden = other;
+    say(other ? "Show that plan before you carry it out." : "");
+  }
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "choose" || byId("which").value !== "selected" || picks().some((box) => box.checked)) return;
+  event.preventDefault();
+  tellPicked("Select services first, or choose which above.");
+});
 
 // What the health was when the page was made or last looked at.
 let seen = null;
@@ -189,10 +230,12 @@ const signIn = (form) => {
 let carriedOut = false;
 const move = (form) => {
   const { address, active, revision, to, service, commits } = form.dataset;
+  // What a batch says besides the options of every move.
+  const batch = form.dataset.body ? JSON.parse(form.dataset.body) : null;
   const needsToken = "needsToken" in form.dataset;
   const outcome = byId("outcome");
   const dialog = byId("confirm");
-  const asked = `failover-api-asked ${address}`;
+  const asked = `failover-api-asked ${address}${batch ? ` ${form.dataset.body}` : ""}`;
   const button = form.querySelector("button");
   let busy = false;
 
@@ -226,31 +269,54 @@ const move = (form) => {
   };
   const done = (answer) => {
     carriedOut = true;
-    for (const old of [form, byId("plan"), byId("act-title")]) old.hidden = true;
+    for (const old of [form, byId("plan"), byId("act-title"), byId("partial")]) if (old) old.hidden = true;
     byId("moved-on").hidden = true;
-    const next = element("p", [element("a", `See ${service}`, { href: `/services/${service}`, class: "button first" }), element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" });
+    const first = batch ? element("a", "See the services", { href: "/", class: "button first" }) : element("a", `See ${service}`, { href: `/services/${service}`, class: "button first" });
+    const next = element("p", [first, element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" });
+    const { set, refused, rest } = outcomes(answer);
     if (answer.changed) {
       const badge = document.querySelector(".title .badge");
       if (badge) { badge.className = `badge state-${to}`; badge.textContent = to[0].toUpperCase() + to.slice(1); }
-      tell("done", answer.replayed ? `Done by an earlier request: ${service} was set to ${to}` : `Done: ${service} is set to ${to}`,
+      const done = answer.replayed ? `Done by an earlier request: ${set(["was", "were"])} set to ${to}` : `Done: ${set(["is", "are"])} set to ${to}`;
+      tell(refused ? "done part" : "done", refused ? `${done}, ${refused} refused` : done,
         element("p", ["Commit ", commit(answer.commit), " is on the branch."]),
+        ...rest,
         element("p", "It is not a running app yet: Flux applies it, and then Kubernetes starts the pod. This page sees only Git."),
         next);
     } else {
-      tell("done", `Nothing to do: ${service} was at ${to} already`, ...(answer.commit ? [element("p", ["Commit ", commit(answer.commit), " brought it there."])] : []), next);
+      tell("done", batch ? `Nothing to do: all of them were at ${to} already` : `Nothing to do: ${service} was at ${to} already`, ...(answer.commit ? [element("p", ["Commit ", commit(answer.commit), " brought it there."])] : []), next);
     }
+  };
+  // What became of each service of a batch.
+  const names = (lines) => lines.map((line) => line.service).join(", ");
+  const folded = (title, lines) => lines.length > 12
+    ? [element("details", [element("summary", `${title}: ${lines.length} services`), element("p", names(lines))])]
+    : lines.length ? [element("p", `${title}: ${names(lines)}`)] : [];
+  const outcomes = (answer) => {
+    if (!batch) return { set: ([is]) => `${service} ${is}`, refused: 0, rest: [] };
+    const of = (outcome) => (answer.services ?? []).filter((line) => line.outcome === outcome);
+    const [moved, there, left] = ["moved", "already-there", "refused"].map(of);
+    const set = ([is, are]) => (moved.length === 1 ? `1 service ${is}` : `${moved.length} services ${are}`);
+    const stays = left.map((line) => element("li", [
+      element("strong", line.service), " ", element("code", line.code ?? ""),
+      ...(line.detail ? [element("p", line.detail)] : []), ...(line.hint ? [element("p", line.hint, { class: "hint" })] : []),
+    ], { class: "block" }));
+    const rest = [...folded("Moved, in this order", moved), ...folded("There already", there)];
+    if (left.length) rest.push(element("h3", "Left where they are"), element("ul", stays, { class: "findings", role: "list" }));
+    return { set, refused: left.length, rest };
   };
   const refused = (problem) => {
     const list = problem.problems?.length > 1 ? problem.problems : [problem];
+    const of = (one) => (one.service && batch ? `${one.service}: ` : "");
     const parts = list.flatMap((one) => [
-      element("p", (one.file ? `${one.file}${one.line ? `:${one.line}` : ""}: ` : "") + one.detail),
+      element("p", of(one) + (one.file ? `${one.file}${one.line ? `:${one.line}` : ""}: ` : "") + one.detail),
       element("p", one.hint, { class: "hint" }),
     ]);
     for (const finding of problem.findings ?? []) {
       if (finding.verdict === "block" && !problem.detail.includes(finding.detail)) parts.push(element("p", `${finding.check}: ${finding.detail}`));
     }
     tell("no", `Nothing was committed: ${problem.title}`, ...parts,
-      element("p", [element("a", "Show the plan as it is now", { href: location.pathname }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
+      element("p", [element("a", "Show the plan as it is now", { href: location.pathname + location.search }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
     if (problem.code === "token-missing" || problem.code === "token-unknown") {
       tab.drop(TOKEN);
       byId("sign-out").hidden = true;
@@ -315,7 +381,8 @@ const move = (form) => {
     const reason = byId("reason").value.trim();
     const force = overrides();
     // Who overrides a check has judged this very commit; otherwise other people's commits do not matter.
-    const body = { expect: force.length ? revision : active, ...(reason && { reason }), ...(force.length && { force }) };
+    const expect = force.length ? revision : active;
+    const body = { ...batch, ...(expect && { expect }), ...(reason && { reason }), ...(force.length && { force }) };
     send({ key: form.dataset.key, body });
   });
 
@@ -333,6 +400,7 @@ const start = () => {
   byId("sign-out").addEventListener("click", () => { tab.drop(TOKEN); location.reload(); });
   if (byId("sign-in")) signIn(byId("sign-in"));
   if (byId("move")) move(byId("move"));
+  tellPicked();
 };
 
 start();

@@ -21,6 +21,9 @@ pub(crate) enum Scripts {
 pub(crate) const TAB: char = '\u{E004}';
 pub(crate) const ENTER: char = '\u{E007}';
 
+/// What the browser says of an answer that is not 200; whoever tests such an answer expects it.
+pub(crate) const NOT_OK: &str = "Failed to load resource: the server responded with a status of";
+
 /// A window of a browser that nobody used before. Ends with everything it started when dropped.
 pub(crate) struct Browser {
     driver: Child,
@@ -149,6 +152,19 @@ impl Browser {
     /// Clicks where it is, as soon as it can be clicked.
     pub(crate) fn click(&self, selector: &str) {
         poll(selector, PATIENCE, || self.try_ask(&format!("{}/click", self.find(selector)), &json!({})));
+    }
+
+    /// Chooses from a list by what is shown.
+    pub(crate) fn choose(&self, selector: &str, shown: &str) {
+        let options = format!("{selector} option");
+        let script = format!(
+            "return [...document.querySelectorAll({options:?})].findIndex(o => o.text === {shown:?}) + 1"
+        );
+        let place = poll(shown, PATIENCE, || match self.script(&script).as_u64() {
+            Some(place @ 1..) => Ok(place),
+            _ => Err(self.text(selector)),
+        });
+        self.click(&format!("{options}:nth-child({place})"));
     }
 
     /// Writes into a field.

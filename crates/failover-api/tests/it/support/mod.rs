@@ -21,3 +21,5 @@ pub(crate) mod openmetrics;
 pub(crate) mod events;
 pub(crate) mod hosts;
 pub(crate) mod browser;
+pub(crate) mod inspect;
+pub(crate) mod deployment;

@@ -24,6 +24,14 @@ pub(crate) fn manifest(service: &str) -> String {
     )
 }
 
+/// The same with a claim that is shared through an anchor, so that it cannot be edited.
+pub(crate) fn shared(service: &str) -> String {
+    manifest(service).replace(
+        &format!("claimName: 'pvc-{service}'"),
+        &format!("claimName: &claim pvc-{service}\n        - name: again\n          persistentVolumeClaim: {{claimName: *claim}}"),
+    )
+}
+
 /// The config of these services.
 pub(crate) fn config(services: &[&str]) -> String {
     let entry = |service: &&str| {
@@ -35,6 +43,13 @@ pub(crate) fn config(services: &[&str]) -> String {
     format!("services:\n{}", services.iter().map(entry).collect::<String>())
 }
 
+impl Repository {
+    /// A manifest for each of these services.
+    pub(crate) fn of(services: &[&str]) -> Self {
+        Self::new(services.iter().map(|service| (manifest_path(service), manifest(service))))
+    }
+}
+
 /// A repository on this machine and the config of its services.
 pub(crate) struct Scene {
     pub(crate) repository: Repository,
@@ -44,8 +59,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// One manifest for each service.
     pub(crate) fn new(services: &[&str]) -> Self {
-        let files = services.iter().map(|service| (manifest_path(service), manifest(service)));
-        Self::with(Repository::new(files), &config(services))
+        Self::with(Repository::of(services), &config(services))
     }
 
     /// Any repository and config.

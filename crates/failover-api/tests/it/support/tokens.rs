@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
+use super::api::Server;
 use super::process::run;
+use super::scene::{Scene, ready};
+use super::volume::Volume;
 
 /// A token and its line for the token file.
 pub(crate) struct Token {
@@ -28,4 +31,13 @@ impl Token {
     pub(crate) fn headers(&self) -> [(&str, &str); 1] {
         [("authorization", &self.header)]
     }
+}
+
+/// A server whose moves need this token, and so do its reads if `closed`.
+pub(crate) fn with_token(scene: &Scene, token: &Token, closed: bool) -> (Server, Volume) {
+    let volume = Volume::new("tokens", &token.line);
+    let mut arguments = scene.local();
+    arguments.extend(["--token-file".into(), volume.file().into()]);
+    arguments.extend(closed.then(|| "--require-token-for-reads".into()));
+    (ready(Server::start(arguments)), volume)
 }
