@@ -1,6 +1,6 @@
 //! The notifications file: every form is read, every mistake has its place, and no message repeats an address.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::panic, reason = "helpers of tests")]
 
 use failover_core::config::{Address, Notification, parse_notifications};
 use failover_core::name::ServiceName;

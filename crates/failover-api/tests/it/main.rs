@@ -60,6 +60,7 @@ mod hosts;
 mod https;
 mod http;
 mod large;
+mod messages;
 mod metrics;
 mod moves;
 mod notify;
