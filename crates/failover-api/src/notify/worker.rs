@@ -27,12 +27,11 @@ impl<L: Listener> Engine<L> {
         let mut pause = FIRST_PAUSE;
         // Who asked to be left alone is, also by the next news.
         if let Some(quiet) = self.quiet(name).filter(|quiet| *quiet > Instant::now()) {
+            let ended = |delivery, detail: &str| Ended { delivery, tries: 0, detail: detail.to_owned() };
             tokio::select! {
                 () = tokio::time::sleep_until(quiet.min(end)) => {}
-                () = self.stopping() => {}
-                () = self.superseded(name) => {
-                    return Ended { delivery: Delivery::Superseded, tries: 0, detail: String::new() };
-                }
+                () = self.stopping() => return ended(Delivery::Failed, "the server stops"),
+                () = self.superseded(name) => return ended(Delivery::Superseded, ""),
             }
         }
         for tries in 1.. {

@@ -61,6 +61,7 @@ mod https;
 mod http;
 mod large;
 mod messages;
+mod messages_told;
 mod metrics;
 mod moves;
 mod notify;
