@@ -144,7 +144,7 @@ fn a_batch_of_any_size_fits() {
     };
     let batch = Notice {
         services: services(500),
-        detail: Some("x & < > * \u{1F600}".repeat(1000)),
+        detail: Some("x & < > * \u{1F600}".repeat(10_000)),
         ..notice(Event::Refused)
     };
     let message = plain(&batch, 0);
@@ -154,6 +154,10 @@ fn a_batch_of_any_size_fits() {
         "{message}"
     );
     assert_eq!(message["services"].as_array().unwrap().len(), 500);
+    // Also by a template that shows everything.
+    let template =
+        Template::new("[{{ text }}, {{ detail }}, {{ services }}]".to_owned(), ContentType::Json).unwrap();
+    notice::json(&batch, 0, Some(&template)).unwrap();
     let units = |text: &Value| text.as_str().unwrap().encode_utf16().count();
     assert!(units(&notice::discord(&batch, 0)["content"]) <= 2000);
     assert!(units(&notice::slack(&batch, 0)["blocks"][0]["text"]["text"]) <= 3000);

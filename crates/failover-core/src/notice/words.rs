@@ -8,8 +8,10 @@ use super::model::{Event, Notice};
 const IN_TITLE: usize = 3;
 /// A text names so many; more are counted.
 const IN_TEXT: usize = 20;
-/// The most of somebody else's words, in characters.
+/// The most of somebody else's words in a text, in UTF-16 units.
 const WORDS: usize = 600;
+/// The most of them as a value: a batch may have a reason for each of its services.
+const DETAIL: usize = 4000;
 
 impl Notice {
     /// What happened, on one short line.
@@ -107,7 +109,7 @@ impl Notice {
             "revision": self.revision,
             "link": self.link,
             "code": self.code,
-            "detail": self.detail,
+            "detail": self.detail.as_deref().map(|detail| cut(detail, DETAIL)),
             "hint": self.hint,
             "missed": missed,
         })
