@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::code::{Class, Code};
-use failover_core::name::{CommitId, Revision};
+use failover_core::config::{Config, Notification};
+use failover_core::name::{CommitId, ObjectName, Revision, ServiceName};
 use failover_core::notice::{Event, LeftBehind, Notice};
 use tokio::time::Instant;
 
@@ -70,6 +71,17 @@ impl Notifier {
         state(&self.messengers)
     }
 
+    /// Services that notifications name and this config does not have, each with the notification.
+    #[must_use]
+    pub fn strangers(&self, config: &Config) -> Vec<(ObjectName, ServiceName)> {
+        let state = self.messengers.state();
+        let named = state.listeners.iter().flat_map(|messenger| {
+            let Notification { name, services, .. } = &messenger.notification;
+            services.iter().flatten().map(move |service| (name.clone(), service.clone()))
+        });
+        named.filter(|(_, service)| config.get(service).is_none()).collect()
+    }
+
     /// Begins to tell everybody that the branch holds the move's commit, and returns at once.
     pub fn landed(&self, tracked: &Tracked, revision: &Revision, link: Option<String>) {
         let news =
@@ -86,11 +98,13 @@ impl Notifier {
         self.send(notice, Some(tracked));
     }
 
-    /// Begins to tell that a move did not happen, if that is news for more than the caller.
+    /// Begins to tell that a move did not happen, if that is news for more than the caller. One without a code is one
+    /// that was told to be in doubt, and then it always is.
     pub fn refused(&self, tracked: &Tracked, code: Option<Code>, detail: &str, hint: Option<&str>) {
-        if !code.is_none_or(matters)
-            || !self.repeats.is_new(tracked.asked_for(), tracked.to(), code, Instant::now())
-        {
+        let is_news = |code| {
+            matters(code) && self.repeats.is_new(tracked.asked_for(), tracked.to(), code, Instant::now())
+        };
+        if !code.is_none_or(is_news) {
             return;
         }
         let notice = Notice {

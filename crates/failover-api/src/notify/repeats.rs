@@ -18,11 +18,11 @@ const MOST: usize = 1000;
 pub(super) struct Repeats(Mutex<Told>);
 
 /// What was to move and where to; why it did not, and when.
-type Told = BTreeMap<(String, Role), (Option<Code>, Instant)>;
+type Told = BTreeMap<(String, Role), (Code, Instant)>;
 
 impl Repeats {
     /// Whether this refusal is news.
-    pub(super) fn is_new(&self, what: String, to: Role, code: Option<Code>, now: Instant) -> bool {
+    pub(super) fn is_new(&self, what: String, to: Role, code: Code, now: Instant) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|_, (_, at)| now.duration_since(*at) < SAME);
         let key = (what, to);
@@ -52,7 +52,7 @@ mod tests {
     fn a_refusal_is_news_once_until_it_changes_or_is_old() {
         let (repeats, now) = (Repeats::default(), Instant::now());
         let is_new = |what: &str, to, code, after| {
-            repeats.is_new(what.to_owned(), to, Some(code), now + Duration::from_secs(after))
+            repeats.is_new(what.to_owned(), to, code, now + Duration::from_secs(after))
         };
         assert!(is_new("sonarr", Role::Backup, Code::CheckBlocked, 0));
         assert!(!is_new("sonarr", Role::Backup, Code::CheckBlocked, 10));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::code::Code;
+use failover_core::name::{ObjectName, ServiceName};
 use failover_core::notice::Event;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -18,6 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 struct Alarms {
     config_is_bad: bool,
     view_is_old: bool,
+    /// Services that notifications name and the config does not have.
+    strangers: Vec<(ObjectName, ServiceName)>,
 }
 
 impl Alarms {
@@ -47,6 +50,15 @@ impl Pipeline {
             if let Some(event) = alarms.config(state.problem.is_some()) {
                 self.observers.notifier.server(event, problem(&state));
             }
+            let strangers = state
+                .config
+                .as_ref()
+                .map(|config| self.observers.notifier.strangers(config))
+                .unwrap_or_default();
+            for (notification, service) in strangers.iter().filter(|one| !alarms.strangers.contains(one)) {
+                tracing::warn!(%notification, %service, "a notification names a service that is not configured");
+            }
+            alarms.strangers = strangers;
             let seen = self.view.borrow().as_ref().map_or(started, |view| view.seen);
             let age = seen.elapsed().as_secs();
             if let Some(event) = alarms.view(age > self.stale_seconds()) {

@@ -103,8 +103,12 @@ fn only_moves_of_its_services_are_told_and_what_stayed_behind_is_named() {
     let (scene, hook) = (Scene::new(&["jellyfin", "radarr", "sonarr"]), Hook::start());
     let shared = manifest("radarr").replace("'pvc-radarr'", "\"${CLAIM}\"");
     scene.repository.commit_foreign(&manifest_path("radarr"), shared.as_bytes(), "Template");
-    let notifications = Notifications::new(&webhook("hook", &hook, ", services: [sonarr]"));
+    let notifications = Notifications::new(&webhook("hook", &hook, ", services: [sonarr, sonar]"));
     let server = notifications.serve(&scene);
+    server.wait_log("a name that is none", |event| {
+        event["message"] == "a notification names a service that is not configured"
+            && (&event["notification"], &event["service"]) == (&json!("hook"), &json!("sonar"))
+    });
     server.promote("jellyfin").commit();
     let body = json!({ "services": ["radarr", "sonarr"], "to": "backup", "partial": true }).to_string();
     server.post("/api/failover", &body, &[("content-type", "application/json")]).commit();
