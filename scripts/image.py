@@ -28,7 +28,7 @@ FILES = {
 }
 # Where the Deployment mounts things: a read-only root file system takes no new folders.
 FOLDERS = ["dev", "proc", "sys", "tmp", "usr/bin", "usr/lib"]
-FOLDERS += [f"etc/failover-api/{name}" for name in ["receivers", "services", "signing", "tokens"]]
+FOLDERS += [f"etc/failover-api/{name}" for name in ["notifications", "receivers", "services", "signing", "tokens"]]
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
 
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use failover_core::config::{self, Config, ConfigErrors};
 use tokio::sync::watch;
 
-use crate::reload::{self, Followed};
+use crate::reload::{self, Files, Followed};
 
 /// The config in force, and what is wrong with the file if it is not the one.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ pub fn watch(path: PathBuf) -> watch::Receiver<ConfigState> {
 impl Followed for ConfigState {
     type Found = Result<Config, ConfigProblem>;
 
-    fn judge(path: &Path, text: Result<&str, &str>) -> Self::Found {
+    fn judge(path: &Path, text: Result<&str, &str>, _others: &mut Files) -> Self::Found {
         match text {
             Ok(text) => Ok(config::parse(text)?),
             Err(reason) => {

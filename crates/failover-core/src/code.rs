@@ -181,6 +181,9 @@ codes! {
     TooManyStreams "too-many-streams" Failure 503 "Too many connections follow the events.";
     ReceiversInvalid "receivers-invalid" Failure 503 "The newest version of the receivers file was refused.";
     ReceiverFailed "receiver-failed" Failure 502 "A receiver was not told of a commit.";
+    NotificationsInvalid "notifications-invalid" Failure 503
+        "The newest version of the notifications file was refused.";
+    NotificationFailed "notification-failed" Failure 502 "A message did not arrive.";
 
     // The Git remote.
     ViewMissing "view-missing" Failure 503 "The repository has not been read yet.";

@@ -6,6 +6,7 @@ pub mod name;
 pub mod yaml;
 pub mod code;
 pub mod field;
+pub mod notice;
 pub mod config;
 pub mod manifest;
 pub mod tree;

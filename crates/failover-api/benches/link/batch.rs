@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use failover_api::git::{RemoteUrl, Repository, SecretFolder, Settings, SshSettings};
+use failover_api::notify::Lists;
 use failover_api::pipeline::{self, Moved, Observers, Pipeline};
 use failover_api::{clock, source};
 use failover_core::intent::{Intent, Selection};
@@ -90,8 +91,12 @@ impl<'r> Batch<'r> {
         };
         let pipeline = runtime.block_on(async {
             let repository = Repository::new(git).unwrap();
-            let pipeline =
-                Pipeline::start(settings, repository, source::watch(scene.config()), Observers::start(None));
+            let pipeline = Pipeline::start(
+                settings,
+                repository,
+                source::watch(scene.config()),
+                Observers::start(Lists::default()),
+            );
             let mut view = pipeline.view();
             tokio::time::timeout(PATIENCE, view.wait_for(Option::is_some)).await.unwrap().unwrap();
             pipeline

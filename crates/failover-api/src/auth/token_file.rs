@@ -10,7 +10,7 @@ use super::access::{Access, Verdict};
 use super::authenticator::Unavailable;
 use super::bearer::BearerToken;
 use super::tokens::{TokenError, Tokens};
-use crate::reload::{self, Followed};
+use crate::reload::{self, Files, Followed};
 
 /// The tokens of a file, kept up to date with it.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ fn tokens_invalid(detail: String) -> Problem {
 impl Followed for State {
     type Found = Result<Tokens, TokenProblem>;
 
-    fn judge(path: &Path, text: Result<&str, &str>) -> Self::Found {
+    fn judge(path: &Path, text: Result<&str, &str>, _others: &mut Files) -> Self::Found {
         let path = path.to_owned();
         match text.map(Tokens::parse) {
             Ok(Ok(tokens)) => Ok(tokens),

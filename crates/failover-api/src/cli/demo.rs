@@ -15,6 +15,7 @@ use super::output::say;
 use super::serve::Server;
 use crate::auth::Admission;
 use crate::git::{self, Author, RemoteUrl};
+use crate::notify::Lists;
 use crate::pipeline::{self, Pipeline};
 use crate::telemetry::{self, LogFormat};
 
@@ -54,7 +55,7 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
             cache: Some(folder.path().join("cache")),
         },
         config: config.clone(),
-        receivers: None,
+        lists: Lists::default(),
         pipeline: pipeline::Settings {
             author,
             root: None,

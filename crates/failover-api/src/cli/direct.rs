@@ -22,6 +22,7 @@ use super::repository::RepositoryFlags;
 use crate::clock;
 use crate::git::{Found, MirrorError, RemoteUrl, Repository};
 use crate::http::{Local, Reply};
+use crate::notify::Lists;
 use crate::pipeline::{MoveError, Observers, Pipeline};
 use crate::source::{self, ConfigState};
 
@@ -81,7 +82,7 @@ impl Direct {
             flags.pipeline(Duration::from_secs(30)),
             repository,
             config,
-            Observers::start(None),
+            Observers::start(Lists::default()),
         );
         let local = Local::new(Arc::clone(&pipeline));
         Ok(Self { pipeline, local, address, clone })

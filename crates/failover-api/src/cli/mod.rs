@@ -29,6 +29,7 @@ mod doctor;
 mod clone;
 mod check;
 mod scan;
+mod notify;
 mod run;
 
 pub use output::fail;

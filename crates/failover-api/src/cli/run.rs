@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::ending::Stop;
 use super::interrupt::{Moving, unless_interrupted};
 use super::output::{fail, print, refuse};
-use super::{check, demo, doctor, documents, moves, program, reads, scan, serve, token};
+use super::{check, demo, doctor, documents, moves, notify, program, reads, scan, serve, token};
 use crate::telemetry::{self, LogFormat};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
@@ -52,6 +52,8 @@ enum Command {
     Scan(scan::Flags),
     /// Make a token for a caller: the token on the first line, and the line for the file of --token-file on the second.
     Token(token::Flags),
+    /// Try whether messages arrive: those of the file of --notifications.
+    Notify(notify::Flags),
     /// Print the API's OpenAPI document, as /api/openapi.json serves it.
     Openapi,
     /// Print the JSON Schema of services.yaml, for editors.
@@ -104,6 +106,7 @@ async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
         // On a thread that may block, and whose stack holds what YAML may nest.
         Command::Check(flags) => Box::pin(blocking(move || check::check(&flags))),
         Command::Scan(flags) => Box::pin(blocking(move || scan::propose(&flags))),
+        Command::Notify(flags) => Box::pin(blocking(move || notify::notify(&flags))),
         Command::Token(flags) => return token::token(&flags).map(|()| Exit::Done).map_err(Stop::problem),
         Command::Openapi => {
             documents::openapi();

@@ -17,6 +17,7 @@ use crate::auth::{Admission, Authentication, Authenticator, Reads, TokenFile};
 use crate::cluster::{self, Follower, Reviewer, SecretCopy, SecretName};
 use crate::git::{self, RemoteError, RemoteUrl, Repository};
 use crate::http::{self, AppState};
+use crate::notify::Lists;
 use crate::pipeline::{self, Observers, Pipeline};
 use crate::source;
 use crate::telemetry::{self, LogFormat};
@@ -41,6 +42,9 @@ pub(super) struct Flags {
     /// Who is told at once that a commit landed: Flux's Receivers and other webhooks. Read again when it changes.
     #[arg(long, env = "FAILOVER_API_RECEIVERS", value_name = "FILE")]
     receivers: Option<PathBuf>,
+    /// Who is sent messages of what happened: webhooks, ntfy, Discord, Slack, Gotify. Read again when it changes.
+    #[arg(long, env = "FAILOVER_API_NOTIFICATIONS", value_name = "FILE")]
+    notifications: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, env = "FAILOVER_API_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -91,8 +95,8 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
     if let Some(error) = pipeline.signer.as_ref().and_then(|signer| signer.check().err()) {
         tracing::warn!(%error, "nothing can be committed until this is repaired");
     }
-    let server =
-        Server { git, config: flags.repository.config, receivers: flags.receivers, pipeline, admission };
+    let lists = Lists { receivers: flags.receivers, notifications: flags.notifications };
+    let server = Server { git, config: flags.repository.config, lists, pipeline, admission };
     let running = server.start()?;
     if let Some(secret) = cluster {
         tokio::spawn(renew_rejected(running.pipeline().failures(), secret));
@@ -156,7 +160,7 @@ async fn renew_rejected(mut failures: watch::Receiver<Option<RemoteError>>, secr
 pub(super) struct Server {
     pub(super) git: git::Settings,
     pub(super) config: PathBuf,
-    pub(super) receivers: Option<PathBuf>,
+    pub(super) lists: Lists,
     pub(super) pipeline: pipeline::Settings,
     pub(super) admission: Admission,
 }
@@ -171,7 +175,7 @@ impl Server {
         let repository = Repository::new(self.git)
             .map_err(|error| format!("the cache folder cannot be used: {error}; see --cache-dir"))?;
         let config = source::watch(self.config);
-        let observers = Observers::start(self.receivers);
+        let observers = Observers::start(self.lists);
         let pipeline = Pipeline::start(self.pipeline, repository, config, observers);
         Ok(Running { state: AppState::new(pipeline, self.admission) })
     }

@@ -72,17 +72,32 @@ pub(crate) fn report(state: &AppState) -> Value {
             "commit": doubt.commit,
         }));
     }
-    let receivers = state.pipeline.notifier().state();
+    let notifier = state.pipeline.notifier();
+    let receivers = notifier.receivers();
     if let Some(problem) = &receivers.problem {
         let hint = "repair the file that --receivers names; it is read again by itself, and the last good one is in force";
         problems.push(json!({ "code": Code::ReceiversInvalid, "detail": problem.to_string(), "hint": hint }));
     }
-    for failing in state.pipeline.notifier().failing() {
+    for failing in receivers.failing {
         problems.push(json!({
             "code": Code::ReceiverFailed,
-            "detail": format!("the receiver {} was not told of the last commit: {}", failing.receiver, failing.detail),
+            "detail": format!("the receiver {} was not told of the last commit: {}", failing.name, failing.detail),
             "hint": "moves are not affected: Flux finds the commit at its next look",
-            "receiver": failing.receiver,
+            "receiver": failing.name,
+        }));
+    }
+    let notifications = notifier.notifications();
+    if let Some(problem) = &notifications.problem {
+        let hint = "repair the file that --notifications names; it is read again by itself, and the last good one is in force";
+        problems
+            .push(json!({ "code": Code::NotificationsInvalid, "detail": problem.to_string(), "hint": hint }));
+    }
+    for failing in notifications.failing {
+        problems.push(json!({
+            "code": Code::NotificationFailed,
+            "detail": format!("the last message of the notification {} did not arrive: {}", failing.name, failing.detail),
+            "hint": "moves are not affected; `failover-api notify test` tries it",
+            "notification": failing.name,
         }));
     }
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {

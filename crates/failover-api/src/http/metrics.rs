@@ -21,7 +21,8 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, A
         Some(newest) => newest.roles().await?.to_vec(),
         None => Vec::new(),
     };
-    let receivers = state.pipeline.notifier().state();
+    let notifier = state.pipeline.notifier();
+    let (receivers, notifications) = (notifier.receivers(), notifier.notifications());
     let observed = Observed {
         view_age_seconds: newest.as_ref().map(|newest| age(&newest.view)),
         config_generation: config.generation,
@@ -29,8 +30,10 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, A
         services: config.config.as_ref().map_or(0, |config| config.services().len()),
         roles,
         doubts: state.pipeline.in_doubt().len(),
-        receivers: receivers.count(),
+        receivers: receivers.count,
         receivers_valid: receivers.problem.is_none(),
+        notifications: notifications.count,
+        notifications_valid: notifications.problem.is_none(),
         subscribers: MAX_SUBSCRIBERS - state.subscribers.available_permits().min(MAX_SUBSCRIBERS),
     };
     let pipeline = state.pipeline;

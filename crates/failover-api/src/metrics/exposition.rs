@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::deliveries::Deliveries;
 use super::instruments::Metrics;
 use super::labels::{BuildLabels, ServiceLabels};
 use super::process::Process;
@@ -39,6 +40,10 @@ pub struct Observed {
     pub receivers: usize,
     /// Whether the receivers file as it is now is in force; also without one.
     pub receivers_valid: bool,
+    /// Notifications in force.
+    pub notifications: usize,
+    /// Whether the notifications file as it is now is in force; also without one.
+    pub notifications_valid: bool,
     /// Who follows the events.
     pub subscribers: usize,
 }
@@ -92,17 +97,7 @@ impl Metrics {
             "When the remote was last read, in seconds since 1970",
             self.last_fetch.clone(),
         );
-        to.register("receiver_deliveries", "Commits told to receivers, by result", self.deliveries.clone());
-        to.register(
-            "receiver_attempts",
-            "Requests made to receivers, repeated ones included",
-            self.attempts.clone(),
-        );
-        to.register(
-            "receiver_delivery_duration_seconds",
-            "From a commit's landing until the receiver had taken note",
-            self.delivery_seconds.clone(),
-        );
+        self.told(to);
         to.register(
             "http_requests",
             "Requests answered, by route, method and class of status",
@@ -113,6 +108,23 @@ impl Metrics {
             "Until the head of the answer was ready",
             self.request_seconds.clone(),
         );
+    }
+}
+
+impl Metrics {
+    fn told(&self, to: &mut Registry) {
+        let Deliveries { ended, attempts, seconds, .. } = &self.receivers;
+        to.register("receiver_deliveries", "Commits told to receivers, by result", ended.clone());
+        let help = "Requests made to receivers, repeated ones included";
+        to.register("receiver_attempts", help, attempts.clone());
+        let help = "From a commit's landing until the receiver had taken note";
+        to.register("receiver_delivery_duration_seconds", help, seconds.clone());
+        let Deliveries { ended, attempts, seconds, .. } = &self.notifications;
+        to.register("notifications", "Messages sent, by result", ended.clone());
+        let help = "Requests made to send messages, repeated ones included";
+        to.register("notification_attempts", help, attempts.clone());
+        let help = "From what happened until its message had arrived";
+        to.register("notification_duration_seconds", help, seconds.clone());
     }
 }
 
@@ -144,6 +156,12 @@ fn at_this_moment(to: &mut Registry, observed: &Observed) {
         "receivers_valid",
         "1 while the receivers file as it is now is in force, also without one",
         flag(observed.receivers_valid),
+    );
+    to.register("notification_targets", "Notifications in force", count(observed.notifications));
+    to.register(
+        "notifications_valid",
+        "1 while the notifications file as it is now is in force, also without one",
+        flag(observed.notifications_valid),
     );
     to.register("event_subscribers", "Connections that follow the events", count(observed.subscribers));
 }

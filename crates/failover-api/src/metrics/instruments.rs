@@ -3,15 +3,15 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use failover_core::name::{ObjectName, Role};
+use failover_core::name::Role;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::deliveries::Deliveries;
 use super::labels::{
-    Delivery, DeliveryLabels, OperationLabels, Outcome, ReceiverLabels, RequestLabels, ResultLabels,
-    RouteLabels, Step, StepLabels,
+    Delivery, OperationLabels, Outcome, RequestLabels, ResultLabels, RouteLabels, Step, StepLabels,
 };
 use crate::clock;
 
@@ -30,9 +30,10 @@ pub struct Metrics {
     pub(super) fetches: Family<ResultLabels, Counter>,
     /// Seconds since 1970; 0 before the first.
     pub(super) last_fetch: Gauge<f64, AtomicU64>,
-    pub(super) deliveries: Family<DeliveryLabels, Counter>,
-    pub(super) attempts: Family<ReceiverLabels, Counter>,
-    pub(super) delivery_seconds: Timed<ReceiverLabels>,
+    /// Commits told to receivers.
+    pub receivers: Deliveries,
+    /// Messages sent.
+    pub notifications: Deliveries,
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_seconds: Timed<RouteLabels>,
 }
@@ -55,9 +56,16 @@ impl Default for Metrics {
             pushes: Family::default(),
             fetches: Family::default(),
             last_fetch: Gauge::default(),
-            deliveries: Family::default(),
-            attempts: Family::default(),
-            delivery_seconds: Family::new_with_constructor(histogram),
+            receivers: Deliveries::new(
+                "receiver",
+                [Delivery::Told, Delivery::Failed, Delivery::Superseded],
+                histogram,
+            ),
+            notifications: Deliveries::new(
+                "notification",
+                [Delivery::Told, Delivery::Failed, Delivery::Dropped],
+                histogram,
+            ),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(histogram),
         };
@@ -103,44 +111,6 @@ impl Metrics {
         self.fetches.get_or_create(&ResultLabels { result }).inc();
         if well {
             self.last_fetch.set(clock::exact_now().as_duration().as_secs_f64());
-        }
-    }
-
-    /// A receiver of this name is in force.
-    pub fn receiver(&self, name: &ObjectName) {
-        let receiver = name.to_string();
-        for delivery in Delivery::ALL {
-            let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
-            drop(self.deliveries.get_or_create(&labels));
-        }
-        drop(self.attempts.get_or_create(&ReceiverLabels { receiver: receiver.clone() }));
-        drop(self.delivery_seconds.get_or_create(&ReceiverLabels { receiver }));
-    }
-
-    /// A receiver of this name is no longer in force.
-    pub fn no_receiver(&self, name: &ObjectName) {
-        let receiver = name.to_string();
-        for delivery in Delivery::ALL {
-            let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
-            self.deliveries.remove(&labels);
-        }
-        let labels = ReceiverLabels { receiver };
-        self.attempts.remove(&labels);
-        self.delivery_seconds.remove(&labels);
-    }
-
-    /// A receiver was asked to take note of a commit, whatever came of it.
-    pub fn attempt(&self, receiver: &ObjectName) {
-        self.attempts.get_or_create(&ReceiverLabels { receiver: receiver.to_string() }).inc();
-    }
-
-    /// Telling a receiver of a commit ended, this long after the commit landed.
-    pub fn delivery(&self, receiver: &ObjectName, delivery: Delivery, took: Duration) {
-        let receiver = receiver.to_string();
-        let labels = DeliveryLabels { receiver: receiver.clone(), result: delivery.as_str() };
-        self.deliveries.get_or_create(&labels).inc();
-        if delivery == Delivery::Told {
-            self.delivery_seconds.get_or_create(&ReceiverLabels { receiver }).observe(took.as_secs_f64());
         }
     }
 

@@ -71,20 +71,20 @@ impl Step {
     }
 }
 
-/// What became of telling a receiver of a commit.
+/// What became of telling somebody something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// It took it.
     Told,
     /// It did not, and is not asked again.
     Failed,
-    /// A newer commit took its place.
+    /// Something newer took its place.
     Superseded,
+    /// Too much waited.
+    Dropped,
 }
 
 impl Delivery {
-    pub(super) const ALL: [Self; 3] = [Self::Told, Self::Failed, Self::Superseded];
-
     /// As labels and operations show it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -92,6 +92,7 @@ impl Delivery {
             Self::Told => "told",
             Self::Failed => "failed",
             Self::Superseded => "superseded",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -109,17 +110,6 @@ pub(super) struct StepLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ResultLabels {
-    pub(super) result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ReceiverLabels {
-    pub(super) receiver: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct DeliveryLabels {
-    pub(super) receiver: String,
     pub(super) result: &'static str,
 }
 

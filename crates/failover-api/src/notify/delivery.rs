@@ -1,62 +1,61 @@
-//! One request to one receiver. Nothing that a receiver says is repeated: it may be what it was sent.
+//! One request to one listener. Nothing that a listener says is repeated: it may be what it was sent.
 
 use std::time::Duration;
 
-use failover_core::name::{OperationId, Role, ServiceName};
-use serde_json::json;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
-use super::target::Way;
+use super::reach::Authorities;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest that one request may take. Flux answers when it has annotated its objects.
 const LIMIT: Duration = Duration::from_secs(10);
+/// The longest that a listener is left alone because it asks for that.
+const LONGEST_QUIET: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most of an answer that is read, and only one that says how long to wait.
+const LONGEST_WORD: u64 = 4 * 1024;
 
-/// What receivers are told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct News<'a> {
-    pub(super) revision: &'a str,
-    pub(super) commit: &'a str,
-    pub(super) services: &'a [ServiceName],
-    pub(super) to: Role,
-    pub(super) operation: &'a OperationId,
+/// A `POST`. It holds secrets, so it has no way to be shown.
+pub(super) struct Request {
+    /// The whole address.
+    pub(super) url: String,
+    /// Names and values.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) authorities: Authorities,
 }
 
-/// Why a receiver took no note; the words hold nothing of the request or the answer.
+/// Why a listener took no note; the words hold nothing of the request or the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NotTold {
     pub(super) detail: String,
     /// Whether the same request may do better later.
     pub(super) again: bool,
-    /// How long the receiver wants to be left alone.
+    /// How long the listener wants to be left alone.
     pub(super) after: Option<Duration>,
 }
 
-impl News<'_> {
-    pub(super) fn body(&self) -> Vec<u8> {
-        let body = json!({
-            "source": "failover-api",
-            "revision": self.revision,
-            "commit": self.commit,
-            "services": self.services,
-            "to": self.to,
-            "operation_id": self.operation,
-        });
-        body.to_string().into_bytes()
+impl NotTold {
+    /// Nothing will change that.
+    pub(super) fn for_good(detail: String) -> Self {
+        Self { detail, again: false, after: None }
+    }
+
+    /// The same request may do better later.
+    pub(super) fn for_now(detail: String) -> Self {
+        Self { detail, again: true, after: None }
     }
 }
 
-/// Posts the body. Blocks.
+/// Posts it. Blocks. `meaning` follows the status in words.
 ///
 /// # Errors
-/// The receiver did not take note.
-pub(super) fn post(way: &Way, body: &[u8]) -> Result<(), NotTold> {
-    let never = |detail: String| NotTold { detail, again: false, after: None };
+/// The listener did not take note.
+pub(super) fn post(request: &Request, meaning: fn(u16) -> &'static str) -> Result<(), NotTold> {
     let agent: Agent = Agent::config_builder()
-        .tls_config(way.tls().map_err(never)?)
+        .tls_config(request.authorities.tls().map_err(NotTold::for_good)?)
         .http_status_as_error(false)
-        // A signature must not follow a redirect.
+        // A signature or a token must not follow a redirect.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_connect(Some(CONNECT_LIMIT))
@@ -64,39 +63,51 @@ pub(super) fn post(way: &Way, body: &[u8]) -> Result<(), NotTold> {
         .user_agent(concat!("failover-api/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
-    let mut request = agent.post(&way.url).header("content-type", "application/json");
-    if let Some(signature) = way.signature(body) {
-        request = request.header("x-signature", signature);
+    let mut asked = agent.post(&request.url);
+    for (name, value) in &request.headers {
+        asked = asked.header(name, value);
     }
-    match request.send(body) {
-        Ok(response) => judge(&response),
+    match asked.send(request.body.as_slice()) {
+        Ok(mut response) => judge(&mut response, meaning, |body| {
+            body.with_config().limit(LONGEST_WORD).read_to_string().unwrap_or_default()
+        }),
         Err(error) => Err(no_answer(&error)),
     }
 }
 
-fn judge<B>(response: &Response<B>) -> Result<(), NotTold> {
+fn judge<B>(
+    response: &mut Response<B>,
+    meaning: fn(u16) -> &'static str,
+    read: impl Fn(&mut B) -> String,
+) -> Result<(), NotTold> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    let again = status.is_server_error()
-        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    let again = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT || limited;
     let meaning = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => "; give the address that it points to",
-        400 | 401 | 403 => "; check its token",
-        404 => {
-            "; check its address, and for a Flux Receiver its name, namespace and token, and that it is ready"
-        }
-        _ => "",
+        other => meaning(other),
     };
     let after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let after = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let mut after = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    if limited && after.is_none() {
+        after = in_words(&read(response.body_mut()));
+    }
+    let after = after.map(|after| after.min(LONGEST_QUIET));
     Err(NotTold { detail: format!("it answered {}{meaning}", status.as_u16()), again, after })
+}
+
+/// Discord also says in JSON, and there to the fraction of a second, how long it wants to be left alone.
+fn in_words(text: &str) -> Option<Duration> {
+    let answer: serde_json::Value = serde_json::from_str(text).ok()?;
+    Duration::try_from_secs_f64(answer.get("retry_after")?.as_f64()?).ok()
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most errors of TLS and HTTP mean the same here")]
 fn no_answer(error: &ureq::Error) -> NotTold {
-    let again = |detail: &str| NotTold { detail: detail.to_owned(), again: true, after: None };
+    let again = |detail: &str| NotTold::for_now(detail.to_owned());
     match error {
         ureq::Error::HostNotFound => again("its host's name cannot be resolved"),
         ureq::Error::ConnectionFailed => again("it cannot be reached"),
@@ -110,7 +121,7 @@ fn no_answer(error: &ureq::Error) -> NotTold {
             again("the proxy that the environment names did not lead there")
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            NotTold { detail: "its address cannot be used".to_owned(), again: false, after: None }
+            NotTold::for_good("its address or one of its headers cannot be used".to_owned())
         }
         _ => again("the request failed"),
     }
@@ -127,7 +138,7 @@ fn tls_failed(error: &rustls::Error) -> NotTold {
         "TLS failed"
     };
     // A certificate can be renewed within the time.
-    NotTold { detail: detail.to_owned(), again: true, after: None }
+    NotTold::for_now(detail.to_owned())
 }
 
 #[cfg(test)]
@@ -147,8 +158,9 @@ mod tests {
             (500, false, true),
             (503, false, true),
         ] {
-            let response = Response::builder().status(status).header("retry-after", "7").body(()).unwrap();
-            match judge(&response) {
+            let mut response =
+                Response::builder().status(status).header("retry-after", "7").body(()).unwrap();
+            match judge(&mut response, |_| "", |()| String::new()) {
                 Ok(()) => assert!(told, "{status}"),
                 Err(error) => {
                     assert_eq!(
@@ -159,5 +171,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn who_asks_to_be_left_alone_is_within_reason() {
+        let after = |status, header: Option<&str>, body: &str| {
+            let mut response = Response::builder().status(status);
+            if let Some(header) = header {
+                response = response.header("retry-after", header);
+            }
+            let mut response = response.body(body.to_owned()).unwrap();
+            judge(&mut response, |_| "", |body| body.clone()).unwrap_err().after
+        };
+        let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+        assert_eq!(after(429, Some("3"), "{\"retry_after\": 9}"), seconds(3.));
+        assert_eq!(
+            after(429, None, "{\"message\": \"no\", \"retry_after\": 0.25, \"global\": false}"),
+            seconds(0.25)
+        );
+        assert_eq!(after(429, Some("Wed, 21 Oct 2026 07:28:00 GMT"), ""), None);
+        assert_eq!(after(429, Some("18446744073709551615"), ""), Some(LONGEST_QUIET));
+        for nonsense in
+            ["", "[", "{}", "{\"retry_after\": \"1\"}", "{\"retry_after\": -1}", "{\"retry_after\": 1e300}"]
+        {
+            assert_eq!(after(429, None, nonsense), None, "{nonsense}");
+        }
+        assert_eq!(after(500, None, "{\"retry_after\": 9}"), None);
     }
 }

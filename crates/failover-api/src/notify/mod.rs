@@ -1,11 +1,19 @@
-//! Who is told at once that a commit landed, so that nobody waits for Flux's next look. Best effort: Flux looks by
-//! itself, too.
+//! Who is told of what happened: receivers at once of each commit, so that nobody waits for Flux's next look, and people
+//! by messages. One engine delivers to both, and nobody waits for it. Best effort: Flux looks by itself, too.
 
-mod target;
-mod source;
+mod reach;
 mod delivery;
-mod notifier;
+mod listener;
+mod listed;
+mod engine;
 mod worker;
+mod receiver;
+mod messenger;
+mod repeats;
+mod notifier;
+mod trial;
 
-pub use notifier::{Failing, Notifier};
-pub use source::{ReceiversProblem, ReceiversState};
+pub use engine::Failing;
+pub use listed::ListProblem;
+pub use notifier::{ListState, Lists, Notifier, left_behind};
+pub use trial::{Tried, try_out};

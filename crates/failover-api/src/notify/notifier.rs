@@ -1,208 +1,191 @@
-//! Commits that landed, on their way to the receivers: the newest one for each, and no receiver waits for another.
+//! Everybody who is told something, of both kinds.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use failover_core::name::{ObjectName, Revision, ServiceName};
-use tokio::sync::{Notify, watch};
+use failover_core::code::{Class, Code};
+use failover_core::config::{Config, Notification};
+use failover_core::name::{CommitId, ObjectName, Revision, ServiceName};
+use failover_core::notice::{Event, LeftBehind, Notice};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::delivery::News;
-use super::source::{self, ReceiversState};
-use crate::metrics::{Delivery, Metrics};
-use crate::operations::{Step, Tracked, milliseconds};
+use super::engine::{Engine, Failing};
+use super::listed::ListProblem;
+use super::listener::Listener;
+use super::messenger::{Message, Messenger};
+use super::receiver::{Landed, Receiver};
+use super::repeats::Repeats;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::operations::Tracked;
+
+/// The files that say who is told.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    /// Receivers.
+    pub receivers: Option<PathBuf>,
+    /// Notifications.
+    pub notifications: Option<PathBuf>,
+}
+
+/// How a list is.
+#[derive(Debug, Clone)]
+pub struct ListState {
+    /// How many are in force.
+    pub count: usize,
+    /// Why its file as it is now is not in force.
+    pub problem: Option<ListProblem>,
+    /// Those that cannot be told, or were not told the newest.
+    pub failing: Vec<Failing>,
+}
 
 /// See the module.
 #[derive(Debug)]
 pub struct Notifier {
-    pub(super) metrics: Arc<Metrics>,
-    state: watch::Receiver<ReceiversState>,
-    /// One for each receiver that is being told.
-    slots: Mutex<BTreeMap<ObjectName, Slot>>,
-    /// Why the last commit could not be told.
-    failing: Mutex<BTreeMap<ObjectName, String>>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-/// What is told to a receiver next.
-#[derive(Debug, Default)]
-struct Slot {
-    waiting: Option<Arc<Landed>>,
-    newer: Arc<Notify>,
-}
-
-/// A commit of ours that the branch holds.
-#[derive(Debug)]
-pub(super) struct Landed {
-    pub(super) tracked: Tracked,
-    services: Vec<ServiceName>,
-    revision: String,
-    commit: String,
-    pub(super) at: Instant,
-}
-
-/// A receiver that could not be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
-    /// Its name.
-    pub receiver: ObjectName,
-    /// Why.
-    pub detail: String,
-}
-
-impl Landed {
-    pub(super) fn news(&self) -> News<'_> {
-        News {
-            revision: &self.revision,
-            commit: &self.commit,
-            services: &self.services,
-            to: self.tracked.to(),
-            operation: self.tracked.operation_id(),
-        }
-    }
+    receivers: Arc<Engine<Receiver>>,
+    messengers: Arc<Engine<Messenger>>,
+    repeats: Repeats,
 }
 
 impl Notifier {
-    /// Tells those that the file names, as it is at any time; nobody without one.
+    /// Tells those that the files name, as they are at any time; nobody without any.
     #[must_use]
-    pub fn start(file: Option<PathBuf>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let state = match file {
-            Some(file) => source::watch(file, Arc::clone(&metrics)),
-            None => watch::channel(ReceiversState::default()).1,
-        };
+    pub fn start(lists: Lists, metrics: &Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
-            metrics,
-            state,
-            slots: Mutex::default(),
-            failing: Mutex::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            receivers: Engine::start(lists.receivers, Arc::clone(metrics)),
+            messengers: Engine::start(lists.notifications, Arc::clone(metrics)),
+            repeats: Repeats::default(),
         })
     }
 
-    /// The receivers file as it is.
+    /// How the receivers are.
     #[must_use]
-    pub fn state(&self) -> ReceiversState {
-        self.state.borrow().clone()
+    pub fn receivers(&self) -> ListState {
+        state(&self.receivers)
     }
 
-    /// The receivers that cannot be told, or were not told of the last commit.
+    /// How the notifications are.
     #[must_use]
-    pub fn failing(&self) -> Vec<Failing> {
-        let failed = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let why = |(receiver, way): (&ObjectName, Option<&String>)| {
-            let detail = way.or_else(|| failed.get(receiver))?.clone();
-            Some(Failing { receiver: receiver.clone(), detail })
+    pub fn notifications(&self) -> ListState {
+        state(&self.messengers)
+    }
+
+    /// Services that notifications name and this config does not have, each with the notification.
+    #[must_use]
+    pub fn strangers(&self, config: &Config) -> Vec<(ObjectName, ServiceName)> {
+        let state = self.messengers.state();
+        let named = state.listeners.iter().flat_map(|messenger| {
+            let Notification { name, services, .. } = &messenger.notification;
+            services.iter().flatten().map(move |service| (name.clone(), service.clone()))
+        });
+        named.filter(|(_, service)| config.get(service).is_none()).collect()
+    }
+
+    /// Begins to tell everybody that the branch holds the move's commit, and returns at once.
+    pub fn landed(&self, tracked: &Tracked, revision: &Revision, link: Option<String>) {
+        let news =
+            Landed { services: tracked.services(), tracked: tracked.clone(), revision: revision.clone() };
+        self.receivers.tell(news, |_| true);
+        self.repeats.forget(tracked.asked_for(), tracked.to());
+        let notice = Notice {
+            left_behind: tracked.left_behind(),
+            commit: Some(revision.commit.clone()),
+            revision: Some(revision.clone()),
+            link,
+            ..of(Event::Moved, tracked)
         };
-        let targets = self.state().targets;
-        targets.iter().filter_map(|target| why((&target.name, target.way.as_ref().err()))).collect()
+        self.send(notice, Some(tracked));
     }
 
-    /// Begins to tell all receivers that the branch is at `revision`, and returns at once.
-    pub fn tell(self: &Arc<Self>, tracked: &Tracked, revision: &Revision) {
-        let landed = Arc::new(Landed {
-            services: tracked.services(),
-            tracked: tracked.clone(),
-            revision: revision.to_string(),
-            commit: revision.commit.to_string(),
-            at: Instant::now(),
-        });
-        for target in self.state().targets.iter() {
-            let name = &target.name;
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let works = slots.contains_key(name);
-            let slot = slots.entry(name.clone()).or_default();
-            let older = slot.waiting.replace(Arc::clone(&landed));
-            slot.newer.notify_one();
-            drop(slots);
-            if let Some(older) = older {
-                self.done(name, &older, Delivery::Superseded, 0, String::new());
-            }
-            if !works {
-                self.tasks.spawn(Arc::clone(self).work(name.clone()));
-            }
+    /// Begins to tell that a move did not happen, if that is news for more than the caller. One without a code is one
+    /// that was told to be in doubt, and then it always is.
+    pub fn refused(&self, tracked: &Tracked, code: Option<Code>, detail: &str, hint: Option<&str>) {
+        let is_news = |code| {
+            matters(code) && self.repeats.is_new(tracked.asked_for(), tracked.to(), code, Instant::now())
+        };
+        if !code.is_none_or(is_news) {
+            return;
         }
+        let notice = Notice {
+            code,
+            detail: Some(detail.to_owned()),
+            hint: hint.map(str::to_owned),
+            ..of(Event::Refused, tracked)
+        };
+        self.send(notice, Some(tracked));
     }
 
-    /// What is to be told next. The task that asks ends when there is nothing, and then another may begin.
-    pub(super) fn next(&self, name: &ObjectName) -> Option<Arc<Landed>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = slots.get_mut(name).and_then(|slot| slot.waiting.take());
-        if waiting.is_none() {
-            slots.remove(name);
+    /// Begins to tell that nobody knows whether a move's commit landed.
+    pub fn in_doubt(&self, tracked: &Tracked, commit: Option<&CommitId>, detail: &str) {
+        let hint = "look for the operation in GET /api/history; never assume that nothing happened";
+        let notice = Notice {
+            commit: commit.cloned(),
+            code: Some(Code::OutcomeUnknown),
+            detail: Some(detail.to_owned()),
+            hint: Some(hint.to_owned()),
+            ..of(Event::OutcomeUnknown, tracked)
+        };
+        self.send(notice, Some(tracked));
+    }
+
+    /// Begins to tell what happened to the config, or to the view of the repository.
+    pub fn server(&self, event: Event, why: Option<(Code, String, &str)>) {
+        let mut notice = Notice::new(event, clock::now());
+        if let Some((code, detail, hint)) = why {
+            (notice.code, notice.detail, notice.hint) = (Some(code), Some(detail), Some(hint.to_owned()));
         }
-        waiting
+        self.send(notice, None);
     }
 
-    /// Whether something newer waits.
-    pub(super) fn waits(&self, name: &ObjectName) -> bool {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get(name).is_some_and(|slot| slot.waiting.is_some())
+    fn send(&self, notice: Notice, tracked: Option<&Tracked>) {
+        let message = Message { notice: notice.clone(), tracked: tracked.cloned() };
+        self.messengers.tell(message, |messenger| messenger.notification.wants(&notice));
     }
 
-    /// Returns when something newer waits.
-    pub(super) async fn newer(&self, name: &ObjectName) {
-        while !self.waits(name) {
-            // What came between the two looks has left its mark there.
-            let Some(newer) = self.mark(name) else { return };
-            newer.notified().await;
-        }
-    }
-
-    fn mark(&self, name: &ObjectName) -> Option<Arc<Notify>> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get(name).map(|slot| Arc::clone(&slot.newer))
-    }
-
-    /// Takes down how telling a receiver ended.
-    pub(super) fn done(
-        &self,
-        name: &ObjectName,
-        landed: &Landed,
-        delivery: Delivery,
-        tries: u32,
-        detail: String,
-    ) {
-        let took = landed.at.elapsed();
-        self.metrics.delivery(name, delivery, took);
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        match delivery {
-            Delivery::Told => drop(failing.remove(name)),
-            Delivery::Failed => drop(failing.insert(name.clone(), detail.clone())),
-            Delivery::Superseded => {}
-        }
-        drop(failing);
-        let (receiver, outcome) = (name.clone(), delivery.as_str());
-        landed.tracked.step(Step::Told {
-            receiver,
-            outcome,
-            tries,
-            detail,
-            milliseconds: milliseconds(took),
-        });
-    }
-
-    /// Whether nothing is tried again.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    /// Returns when nothing is tried again.
-    pub(super) async fn stopping(&self) {
-        self.stop.cancelled().await;
-    }
-
-    /// Lets requests that are under way end, and makes no others again.
+    /// Lets requests that are under way end, and makes none again.
     pub async fn shut_down(&self, limit: Duration) {
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
-            tracing::warn!("a receiver was still being told at the end of the shutdown's time");
-        }
+        tokio::join!(self.receivers.shut_down(limit), self.messengers.shut_down(limit));
     }
+}
+
+fn state<L: Listener>(engine: &Engine<L>) -> ListState {
+    let state = engine.state();
+    ListState { count: state.listeners.len(), problem: state.problem, failing: engine.failing() }
+}
+
+fn of(event: Event, tracked: &Tracked) -> Notice {
+    Notice {
+        services: tracked.services(),
+        to: Some(tracked.to()),
+        reason: tracked.reason().cloned(),
+        requested_by: tracked.requested_by().cloned(),
+        operation_id: Some(tracked.operation_id().clone()),
+        ..Notice::new(event, clock::now())
+    }
+}
+
+/// Whether a move that ended with this code is news for more than its caller: what a check decided, what is wrong with the
+/// repository's files, and what the world said. What the caller alone can put right is not, nor what passes by itself.
+fn matters(code: Code) -> bool {
+    match code.class() {
+        Class::Refusal => code != Code::ExpectationFailed,
+        Class::Problem => {
+            code.http_status() == 422 && !matches!(code, Code::NothingSelected | Code::IdempotencyKeyReused)
+        }
+        Class::Failure => !matches!(
+            code,
+            Code::Busy
+                | Code::RateLimited
+                | Code::ShuttingDown
+                | Code::AuthenticationUnavailable
+                | Code::TooManyStreams
+        ),
+    }
+}
+
+/// What a partial batch leaves behind, as messages name it.
+#[must_use]
+pub fn left_behind(refused: &[failover_core::change::Refused]) -> Vec<LeftBehind> {
+    refused.iter().map(|one| LeftBehind { service: one.service.clone(), code: one.code() }).collect()
 }

@@ -1,4 +1,4 @@
-//! Telling one receiver of one commit, until it takes note or the time is over.
+//! Telling one listener one piece of news, until it takes note or the time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,71 +7,74 @@ use failover_core::name::ObjectName;
 use tokio::time::Instant;
 
 use super::delivery::{self, NotTold};
-use super::notifier::{Landed, Notifier};
+use super::engine::{Ended, Engine, Item};
+use super::listener::{Listener, Queue};
 use crate::metrics::Delivery;
-use crate::operations::{Step, milliseconds};
 
-/// How long a receiver is told of one commit. Flux looks by itself after its interval, a minute for most.
-const LIMIT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-impl Notifier {
-    /// Tells the receiver whatever waits for it; returns when nothing does.
+impl<L: Listener> Engine<L> {
+    /// Tells the listener whatever waits for it; returns when nothing does.
     pub(super) async fn work(self: Arc<Self>, name: ObjectName) {
-        while let Some(landed) = self.next(&name) {
-            let (delivery, tries, detail) = self.deliver(&name, &landed).await;
-            self.done(&name, &landed, delivery, tries, detail);
+        while let Some((item, missed)) = self.next(&name) {
+            let ended = self.deliver(&name, &item, missed).await;
+            self.ended(&name, &item, missed, &ended);
         }
     }
 
-    async fn deliver(&self, name: &ObjectName, landed: &Arc<Landed>) -> (Delivery, u32, String) {
-        let end = landed.at + LIMIT;
+    async fn deliver(&self, name: &ObjectName, item: &Item<L::News>, missed: u64) -> Ended {
+        let end = item.at + L::LIMIT;
         let mut pause = FIRST_PAUSE;
+        // Who asked to be left alone is, also by the next news.
+        if let Some(quiet) = self.quiet(name).filter(|quiet| *quiet > Instant::now()) {
+            let ended = |delivery, detail: &str| Ended { delivery, tries: 0, detail: detail.to_owned() };
+            tokio::select! {
+                () = tokio::time::sleep_until(quiet.min(end)) => {}
+                () = self.stopping() => return ended(Delivery::Failed, "the server stops"),
+                () = self.superseded(name) => return ended(Delivery::Superseded, ""),
+            }
+        }
         for tries in 1.. {
-            let failed = match self.ask(name, landed).await {
-                Ok(()) => return (Delivery::Told, tries, String::new()),
+            let ended = |delivery, detail| Ended { delivery, tries, detail };
+            let asked = self.ask(name, item, missed).await;
+            self.set_quiet(name, asked.as_ref().err().and_then(|failed| failed.after));
+            let failed = match asked {
+                Ok(()) => return ended(Delivery::Told, String::new()),
                 Err(failed) => failed,
             };
-            if self.waits(name) {
-                return (Delivery::Superseded, tries, failed.detail);
+            if L::QUEUE == Queue::Newest && self.waits(name) {
+                return ended(Delivery::Superseded, failed.detail);
             }
             let wait = jittered(pause).max(failed.after.unwrap_or_default());
             if !failed.again || self.is_stopping() || Instant::now() + wait >= end {
-                return (Delivery::Failed, tries, failed.detail);
+                return ended(Delivery::Failed, failed.detail);
             }
-            landed.tracked.step(Step::Told {
-                receiver: name.clone(),
-                outcome: "retrying",
-                tries,
-                detail: failed.detail.clone(),
-                milliseconds: milliseconds(landed.at.elapsed()),
-            });
+            self.progress(name, item, "retrying", tries, &failed.detail);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stopping() => return (Delivery::Failed, tries, "the server stops".to_owned()),
-                () = self.newer(name) => return (Delivery::Superseded, tries, failed.detail),
+                () = self.stopping() => return ended(Delivery::Failed, "the server stops".to_owned()),
+                () = self.superseded(name) => return ended(Delivery::Superseded, failed.detail),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(L::LONGEST_PAUSE);
         }
         // The range has no end that anybody reaches.
-        (Delivery::Failed, u32::MAX, String::new())
+        Ended { delivery: Delivery::Failed, tries: u32::MAX, detail: String::new() }
     }
 
-    /// Asks the receiver once, as it is now.
-    async fn ask(&self, name: &ObjectName, landed: &Arc<Landed>) -> Result<(), NotTold> {
-        let never = |detail: String| NotTold { detail, again: false, after: None };
-        let targets = self.state().targets;
-        let target = targets.iter().find(|target| target.name == *name);
-        let target = target.ok_or_else(|| never("it is no longer in the receivers file".to_owned()))?;
-        // A token that is missing may be there in a moment.
-        let way = target.way.clone().map_err(|detail| NotTold { detail, again: true, after: None })?;
-        self.metrics.attempt(name);
-        let landed = Arc::clone(landed);
-        let asked = tokio::task::spawn_blocking(move || delivery::post(&way, &landed.news().body())).await;
-        asked.unwrap_or_else(|error| {
-            tracing::error!(%error, "telling a receiver ended abnormally");
-            Err(never("the request ended abnormally; please report it".to_owned()))
+    /// Asks the listener once, as it is now.
+    async fn ask(&self, name: &ObjectName, item: &Item<L::News>, missed: u64) -> Result<(), NotTold> {
+        let Some(listener) = self.state().named(name).cloned() else {
+            return Err(NotTold::for_good(format!("it is no longer in the {} file", L::MANY)));
+        };
+        let (news, metrics) = (Arc::clone(&item.news), Arc::clone(&self.metrics));
+        let asked = tokio::task::spawn_blocking(move || {
+            let request = listener.request(&news, missed)?;
+            L::counted(&metrics).attempt(listener.name());
+            delivery::post(&request, L::meaning)
+        });
+        asked.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "telling a {} ended abnormally", L::ONE);
+            Err(NotTold::for_good("the request ended abnormally; please report it".to_owned()))
         })
     }
 }

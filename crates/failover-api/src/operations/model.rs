@@ -52,7 +52,7 @@ pub struct Operation {
     /// The same in words, or what is known of a push in doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What has been done, in order. Telling a receiver is one step, which is brought up to date.
+    /// What has been done, in order. Telling a receiver, or sending a message, is one step, which is brought up to date.
     pub steps: Vec<Taken>,
     /// Steps that were taken but are not in `steps`.
     #[serde(skip_serializing_if = "is_zero")]
@@ -154,6 +154,20 @@ pub enum Step {
         /// Since the commit landed.
         milliseconds: u64,
     },
+    /// A message about it was sent.
+    Notified {
+        /// The notification's name.
+        notification: ObjectName,
+        /// `told`, `retrying`, `failed` or `dropped`.
+        outcome: &'static str,
+        /// How many requests were made.
+        tries: u32,
+        /// Why it is not told yet, or never will be.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        detail: String,
+        /// Since there was something to tell.
+        milliseconds: u64,
+    },
 }
 
 impl Operation {
@@ -190,15 +204,20 @@ impl Operation {
             Step::Committed { commit, .. } | Step::Pushed { commit, .. } | Step::Settled { commit, .. } => {
                 self.commit = Some(commit.clone());
             }
-            Step::Planned { .. } | Step::Told { .. } => {}
+            Step::Planned { .. } | Step::Told { .. } | Step::Notified { .. } => {}
         }
         let same = |taken: &&mut Taken| match (&taken.step, &step) {
             (Step::Told { receiver: known, .. }, Step::Told { receiver, .. }) => known == receiver,
+            (Step::Notified { notification: known, outcome, .. }, Step::Notified { notification, .. }) => {
+                known == notification && *outcome == "retrying"
+            }
             _ => false,
         };
         if let Some(known) = self.steps.iter_mut().find(same) {
             *known = Taken { time: now, step };
-        } else if self.steps.len() < MAX_STEPS || matches!(step, Step::Told { .. } | Step::Settled { .. }) {
+        } else if self.steps.len() < MAX_STEPS
+            || matches!(step, Step::Told { .. } | Step::Notified { .. } | Step::Settled { .. })
+        {
             self.steps.push(Taken { time: now, step });
         } else {
             self.steps_left_out += 1;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use failover_core::code::Code;
 use failover_core::intent::Intent;
-use failover_core::name::{OperationId, Role, ServiceName};
+use failover_core::name::{Actor, OperationId, Reason, Role, ServiceName};
+use failover_core::notice::LeftBehind;
 
 use super::journal::Journal;
 use super::model::{Operation, State, Step};
@@ -16,8 +17,15 @@ use crate::clock;
 pub struct Tracked {
     journal: Arc<Journal>,
     first: Arc<Operation>,
-    /// The services that the newest plan moves.
-    services: Arc<Mutex<Vec<ServiceName>>>,
+    /// What the newest plan moves.
+    planned: Arc<Mutex<Planned>>,
+}
+
+/// What a plan moves, and what it should have moved but cannot.
+#[derive(Debug, Default)]
+struct Planned {
+    services: Vec<ServiceName>,
+    left_behind: Vec<LeftBehind>,
 }
 
 impl Tracked {
@@ -25,8 +33,8 @@ impl Tracked {
     #[must_use]
     pub fn new(journal: Arc<Journal>, intent: &Intent, request_id: Option<String>) -> Self {
         let first = Arc::new(Operation::new(intent, request_id, clock::exact_now()));
-        let services = Arc::new(Mutex::new(first.services.clone()));
-        Self { journal, first, services }
+        let planned = Planned { services: first.services.clone(), left_behind: Vec::new() };
+        Self { journal, first, planned: Arc::new(Mutex::new(planned)) }
     }
 
     /// Its id.
@@ -44,7 +52,32 @@ impl Tracked {
     /// The services it moves.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceName> {
-        self.services.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).services.clone()
+    }
+
+    /// Services that it should have moved too, but cannot.
+    #[must_use]
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).left_behind.clone()
+    }
+
+    /// What was asked for: the names, or how services were chosen otherwise.
+    #[must_use]
+    pub fn asked_for(&self) -> String {
+        let named = || self.first.services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(",");
+        self.first.selection.clone().unwrap_or_else(named)
+    }
+
+    /// Why, in the words of whoever asked.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        self.first.reason.as_ref()
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub fn requested_by(&self) -> Option<&Actor> {
+        self.first.requested_by.as_ref()
     }
 
     /// Where it moves them.
@@ -54,9 +87,10 @@ impl Tracked {
     }
 
     /// It is decided which services move.
-    pub fn planned(&self, services: Vec<ServiceName>, step: Step) {
+    pub fn planned(&self, services: Vec<ServiceName>, left_behind: Vec<LeftBehind>, step: Step) {
         self.log(&step);
-        self.services.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&services);
+        let planned = Planned { services: services.clone(), left_behind };
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = planned;
         self.journal.change(&self.first, |operation| {
             operation.services = services;
             operation.take(step, clock::exact_now());
@@ -67,6 +101,14 @@ impl Tracked {
     pub fn step(&self, step: Step) {
         self.log(&step);
         self.journal.change(&self.first, |operation| operation.take(step, clock::exact_now()));
+    }
+
+    /// Takes down how somebody is told of it, which may be long after it was forgotten here.
+    pub fn told(&self, step: Step) {
+        self.log(&step);
+        if self.journal.get(self.operation_id()).is_some() {
+            self.journal.change(&self.first, |operation| operation.take(step, clock::exact_now()));
+        }
     }
 
     /// The remote branch holds its commit.
@@ -130,6 +172,12 @@ impl Tracked {
             }
             Step::Told { receiver, outcome, tries, detail, milliseconds } => {
                 tracing::warn!(operation_id, request_id, step = "told", %receiver, outcome, tries, detail, milliseconds, "receiver not told");
+            }
+            Step::Notified { notification, outcome: outcome @ "told", tries, detail, milliseconds } => {
+                tracing::info!(operation_id, request_id, step = "notified", %notification, outcome, tries, detail, milliseconds, "notification sent");
+            }
+            Step::Notified { notification, outcome, tries, detail, milliseconds } => {
+                tracing::warn!(operation_id, request_id, step = "notified", %notification, outcome, tries, detail, milliseconds, "notification not sent");
             }
         }
     }

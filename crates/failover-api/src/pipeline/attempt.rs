@@ -19,6 +19,7 @@ use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{CommitError, Mirror, NewCommit, PushOutcome, RemoteError};
 use crate::metrics::{self, Outcome};
+use crate::notify::left_behind;
 use crate::operations::{Step, Tracked, milliseconds};
 use crate::view::{View, mirror_failed};
 
@@ -65,6 +66,7 @@ impl Pipeline {
         task.await.unwrap_or_else(|error| {
             tracing::error!(operation_id = %followed.operation_id(), %error, "a move ended abnormally");
             followed.in_doubt("the move ended abnormally");
+            self.observers.notifier.in_doubt(&followed, None, "the move ended abnormally");
             self.observers.metrics.operation(followed.to(), Outcome::Failed);
             Err(MoveError::problem(
                 Code::Internal,
@@ -85,7 +87,11 @@ impl Pipeline {
             Ok(_) => tracked.unchanged(),
             // The doubt, not its caller, knows how that goes on.
             Err(MoveError::OutcomeUnknown { .. }) => {}
-            Err(error) => tracked.failed(error.code(), &error.to_string()),
+            Err(error) => {
+                let detail = error.to_string();
+                tracked.failed(error.code(), &detail);
+                self.observers.notifier.refused(tracked, error.code(), &detail, error.hint());
+            }
         }
     }
 }
@@ -216,7 +222,8 @@ impl<'p> Attempt<'p> {
                 files: plan.files.iter().map(|file| file.path.clone()).collect(),
                 milliseconds: milliseconds(took),
             };
-            self.tracked.planned(moving.map(|one| one.service.clone()).collect(), step);
+            let moving = moving.map(|one| one.service.clone()).collect();
+            self.tracked.planned(moving, left_behind(&plan.refused), step);
             return Ok(Decision::Push(plan));
         }
         if !plan.refused.is_empty() {

@@ -51,6 +51,17 @@ impl MoveError {
         }
     }
 
+    /// What to do about the first reason.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Problems(problems) => problems.first().map(|problem| problem.hint.as_str()),
+            Self::Refused { problem, .. } => Some(&problem.hint),
+            Self::Remote(error) => Some(error.hint()),
+            Self::OutcomeUnknown { .. } => None,
+        }
+    }
+
     /// What kind of "no" it is.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -9,6 +9,7 @@ mod commit_pages;
 mod state;
 mod settle;
 mod attempt;
+mod alarm;
 
 pub use commit_pages::CommitPages;
 pub use committed::Committed;

@@ -1,10 +1,9 @@
 //! Who hears of what the pipeline does.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
+use crate::notify::{Lists, Notifier};
 use crate::operations::Journal;
 
 /// Who hears of what the pipeline does; none of them can hold it up.
@@ -14,16 +13,16 @@ pub struct Observers {
     pub metrics: Arc<Metrics>,
     /// The moves, step by step.
     pub journal: Arc<Journal>,
-    /// Who is told at once that a commit landed.
+    /// Who is told of what happened.
     pub notifier: Arc<Notifier>,
 }
 
 impl Observers {
-    /// Observers that tell the receivers of this file; nobody without one.
+    /// Observers that tell those whom these files list.
     #[must_use]
-    pub fn start(receivers: Option<PathBuf>) -> Self {
+    pub fn start(lists: Lists) -> Self {
         let metrics = Arc::<Metrics>::default();
-        let notifier = Notifier::start(receivers, Arc::clone(&metrics));
+        let notifier = Notifier::start(lists, &metrics);
         Self { metrics, journal: Arc::default(), notifier }
     }
 }

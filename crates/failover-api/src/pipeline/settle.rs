@@ -64,6 +64,7 @@ impl Pipeline {
     /// Remembers a push that could not be settled in its caller's time, and goes on settling it.
     pub(super) fn leave_in_doubt(self: &Arc<Self>, doubt: Doubt) {
         doubt.tracked.in_doubt(&doubt.why);
+        self.observers.notifier.in_doubt(&doubt.tracked, Some(doubt.commit.id()), &doubt.why);
         let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         doubts.push(doubt);
         if doubts.len() == 1 {
@@ -128,7 +129,14 @@ impl Pipeline {
         if outcome == "landed" {
             self.landed(&doubt.tracked, commit);
         } else {
-            doubt.tracked.failed(None, "the branch moved on without the commit, which can land no more");
+            let detail = "the branch moved on without the commit, which can land no more";
+            doubt.tracked.failed(None, detail);
+            self.observers.notifier.refused(
+                &doubt.tracked,
+                None,
+                detail,
+                Some("ask again if it is still wanted"),
+            );
         }
         let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         doubts.retain(|other| other.operation() != doubt.operation());
@@ -143,6 +151,8 @@ impl Pipeline {
                 let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
                 for doubt in doubts.drain(..) {
                     let commit = doubt.commit.id().clone();
+                    let why = "it could not be found out within 15 minutes; look into the branch";
+                    self.observers.notifier.in_doubt(&doubt.tracked, Some(&commit), why);
                     doubt.tracked.step(Step::Settled { commit, outcome: "given-up" });
                 }
                 return;

@@ -97,6 +97,7 @@ impl Pipeline {
         observers: Observers,
     ) -> Arc<Self> {
         let pipeline = Self::idle(settings, repository, config, observers);
+        tokio::spawn(Arc::clone(&pipeline).sound_alarms());
         let followed = Arc::clone(&pipeline);
         tokio::spawn(async move {
             // A defect there must not leave a server that answers from a view that nobody renews.
@@ -162,7 +163,8 @@ impl Pipeline {
     pub(super) fn landed(&self, tracked: &Tracked, commit: &CommitId) {
         tracked.landed();
         if let Some(branch) = self.repository.branch() {
-            self.observers.notifier.tell(tracked, &Revision { branch, commit: commit.clone() });
+            let link = self.commit_pages().map(|pages| pages.page(commit));
+            self.observers.notifier.landed(tracked, &Revision { branch, commit: commit.clone() }, link);
         }
     }
 

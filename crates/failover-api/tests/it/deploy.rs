@@ -366,6 +366,16 @@ fn the_overlay_changes_what_it_says_and_its_flux_object_leads_to_it() {
 }
 
 #[test]
+fn the_list_of_notifications_is_one_that_the_server_takes() {
+    let build = with(&["notifications"]);
+    let text = text(&build.named("ConfigMap", "failover-api-notifications")["data"]["notifications.yaml"]);
+    assert_eq!(config::parse_notifications(text).unwrap().len(), 2);
+    let file = std::path::Path::new(build.environment()["FAILOVER_API_NOTIFICATIONS"]);
+    let mounts = list(&build.container()["volumeMounts"]);
+    assert!(mounts.iter().any(|mount| mount["mountPath"] == file.parent().unwrap().to_str().unwrap()));
+}
+
+#[test]
 fn the_guide_names_what_is_there() {
     let guide = fs::read_to_string(root().join("deploy/README.md")).unwrap();
     for component in COMPONENTS {
@@ -383,7 +393,12 @@ fn the_guide_names_what_is_there() {
     let base = base();
     assert_eq!(base.container()["image"], format!("localhost/failover-api:{version}"));
     // The Secrets that the guide has people make are those that the pod mounts.
-    for secret in ["failover-api-tokens", "failover-api-receiver", "failover-api-signing-key"] {
+    for secret in [
+        "failover-api-tokens",
+        "failover-api-receiver",
+        "failover-api-signing-key",
+        "failover-api-notifications",
+    ] {
         let mounted = with(&COMPONENTS).pod()["volumes"].to_string().contains(&format!("\"{secret}\""));
         assert!(mounted && guide.contains(secret), "{secret}");
     }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use failover_core::audit::Rule;
 use failover_core::check::Check;
 use failover_core::code::{Code, Exit};
+use failover_core::notice::{self, Event, Notice};
 use failover_core::{config, yaml};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -95,6 +96,11 @@ fn docs_examples_parse() {
                         config::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
                         configs += 1;
                     }
+                    if text.starts_with("notifications:") {
+                        config::parse_notifications(&text)
+                            .unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
+                        configs += 1;
+                    }
                     if text.starts_with("receivers:") {
                         config::parse_receivers(&text)
                             .unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
@@ -111,6 +117,33 @@ fn docs_examples_parse() {
         }
     }
     assert!(configs >= 4 && answers >= 3, "{configs} configs, {answers} answers");
+}
+
+#[test]
+fn docs_values_of_notifications_are_all_values() {
+    let text = read("docs/notifications.md");
+    let example: Value =
+        serde_json::from_str(&blocks(&text).into_iter().find(|block| block.language == "json").unwrap().text)
+            .unwrap();
+    let notice = Notice::example(Event::Moved, jiff::Timestamp::UNIX_EPOCH);
+    let real: Value = serde_json::from_slice(&notice::json(&notice, 0, None).unwrap().1).unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&example), keys(&real));
+    let listed = rows(section(&text, "## What a webhook gets"));
+    let listed: Vec<String> =
+        listed.iter().flat_map(|row| row[0].split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
+    let (mut listed, mut known) = (listed, keys(&real));
+    listed.sort();
+    known.sort();
+    assert_eq!(listed, known);
+    let told: BTreeSet<String> = rows(section(&text, "## What is told"))
+        .iter()
+        .flat_map(|row| row[1].split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let events = Event::ALL.iter().filter(|event| event.occasion().is_some());
+    let events: BTreeSet<String> =
+        events.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).collect();
+    assert_eq!(told, events);
 }
 
 #[test]

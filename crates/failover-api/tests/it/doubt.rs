@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::Value;
 use ureq::Agent;
 
+use crate::messages::{Notifications, webhook};
 use crate::notify::{Receivers, flux};
 use crate::support::api::Server;
 use crate::support::hook::Hook;
@@ -25,6 +26,9 @@ struct InDoubt {
     /// A receiver of the first server.
     hook: Hook,
     _receivers: Receivers,
+    /// Somebody who is told everything.
+    person: Hook,
+    _notifications: Notifications,
 }
 
 const KEY: (&str, &str) = ("idempotency-key", "night-1");
@@ -53,8 +57,11 @@ impl InDoubt {
         let url = sshd.url_through(&proxy, scene.repository.path());
         let hook = Hook::start();
         let receivers = Receivers::new(&format!("receivers:\n{}", flux("flux", &hook)), "t");
+        let person = Hook::start();
+        let notifications = Notifications::new(&webhook("person", &person, ", events: [moved, refused]"));
         let mut arguments = scene.ssh_with(&url, &sshd.key(), &sshd);
         arguments.extend(["--receivers".into(), receivers.file().into_os_string()]);
+        arguments.extend(["--notifications".into(), notifications.file().into_os_string()]);
         let server = ready(Server::start(arguments));
         let gate = Gate::install(&scene);
         let caller = ask(&server, "/api/failover/sonarr/promote");
@@ -62,7 +69,14 @@ impl InDoubt {
         proxy.interrupt();
         let (status, answer) = caller.join().unwrap();
         assert_eq!((status, &answer["code"]), (504, &"outcome-unknown".into()), "{answer}");
-        let doubt = Self { scene, sshd, proxy, server, gate, answer, hook, _receivers: receivers };
+        let told = person.wait(1)[0].json();
+        assert_eq!(
+            (&told["event"], &told["commit"], &told["operation_id"]),
+            (&"outcome-unknown".into(), &answer["commit"], &answer["operation_id"])
+        );
+        let (_receivers, _notifications) = (receivers, notifications);
+        let doubt =
+            Self { scene, sshd, proxy, server, gate, answer, hook, _receivers, person, _notifications };
         assert!(doubt.operation().len() > 30 && doubt.commit().len() == 40, "{}", doubt.answer);
         let health = doubt.server.get("/api/health").json;
         assert_eq!(health["status"], "degraded");
@@ -137,6 +151,8 @@ fn a_push_that_landed_unseen_is_found_by_itself_and_by_everybody_who_asks_again(
     // Flux hears of it as soon as it is known.
     let told = doubt.hook.wait(1).remove(0).json();
     assert_eq!((&told["commit"], &told["services"][0]), (&doubt.answer["commit"], &"sonarr".into()));
+    let told = doubt.person.wait(2).remove(1).json();
+    assert_eq!((&told["event"], &told["commit"]), (&"moved".into(), &doubt.answer["commit"]));
     let followed = doubt.followed("committed");
     assert_eq!((&followed["commit"], followed.get("code")), (&doubt.answer["commit"], None), "{followed}");
     let settled =
@@ -179,6 +195,10 @@ fn a_push_that_the_branch_overtook_never_landed_and_is_made_once_when_asked_agai
     doubt.wait_settled("never-landed");
     assert_eq!(doubt.followed("failed")["commit"], doubt.answer["commit"]);
     assert_eq!(doubt.hook.wait(1)[0].json()["commit"], radarr);
+    let told: Vec<_> = doubt.person.wait(3).iter().map(|told| told.json()["title"].clone()).collect();
+    let titles =
+        ["sonarr: not known whether moved to backup", "sonarr not moved to backup", "radarr moved to backup"];
+    assert_eq!(told, titles);
     let reply = doubt.promote_sonarr_again(&doubt.server);
     let commit = reply.commit().to_owned();
     assert!(commit != doubt.commit());

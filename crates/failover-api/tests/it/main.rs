@@ -62,6 +62,8 @@ mod https;
 mod http;
 mod large;
 mod limits;
+mod messages;
+mod messages_told;
 mod metrics;
 mod moves;
 mod notify;

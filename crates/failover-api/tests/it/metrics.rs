@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
+use crate::messages::{Notifications, webhook};
 use crate::notify::{Receivers, flux};
 use crate::support::api::Server;
 use crate::support::hook::Hook;
@@ -138,10 +139,15 @@ fn before_the_repository_is_read_there_is_no_age() {
 fn the_document_and_the_program_know_the_same_metrics() {
     let (scene, hook) = (Scene::new(&["sonarr"]), Hook::start());
     let receivers = Receivers::new(&format!("receivers:\n{}", flux("flux", &hook)), "t");
-    let file = receivers.file();
-    let server = ready(Server::start(
-        scene.arguments(scene.repository.path(), &[OsStr::new("--receivers"), file.as_os_str()]),
-    ));
+    let people = Notifications::new(&webhook("people", &hook, ""));
+    let (receivers_file, people_file) = (receivers.file(), people.file());
+    let lists = [
+        OsStr::new("--receivers"),
+        receivers_file.as_os_str(),
+        OsStr::new("--notifications"),
+        people_file.as_os_str(),
+    ];
+    let server = ready(Server::start(scene.arguments(scene.repository.path(), &lists)));
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
     let document = fs::read_to_string(document).unwrap();
     let mut documented = BTreeSet::new();

@@ -131,6 +131,8 @@ fn openapi_has_every_code_with_its_status_where_it_can_come_from() {
         Code::ViewStale,
         Code::ReceiversInvalid,
         Code::ReceiverFailed,
+        Code::NotificationsInvalid,
+        Code::NotificationFailed,
     ];
     let elsewhere = elsewhere.map(Code::as_str);
     let all = said.iter().copied().chain(elsewhere).collect::<BTreeSet<_>>();

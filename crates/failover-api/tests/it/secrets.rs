@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::messages::Notifications;
 use crate::notify::Receivers;
 use crate::support::hook::Hook;
 use crate::support::https::{Access, HttpsServer};
@@ -355,6 +356,68 @@ fn receivers_that_fail_or_are_mistyped_are_named_without_their_secrets() {
         }
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         server.assert_kept(&secrets);
+    }
+}
+
+#[test]
+fn notifications_that_fail_or_are_mistyped_are_named_without_their_secrets() {
+    let (token, path) = (canary("token"), canary("path"));
+    for (format, status) in [("text", 500), ("json", 400), ("json", 302), ("text", 429), ("json", 200)] {
+        let (scene, hook) = (Scene::new(&["sonarr"]), Hook::start());
+        hook.answer_with([status; 100]);
+        let url = hook.url();
+        let items = format!(
+            "- {{name: own, type: webhook, url: '{url}/{path}?key={path}', token_file: token, headers: {{X-Key: {path}}}}}\n\
+             - {{name: phone, type: ntfy, url: '{url}/{path}', token_file: token}}\n\
+             - {{name: discord, type: discord, url_file: address}}\n\
+             - {{name: slack, type: slack, url_file: address}}\n\
+             - {{name: gotify, type: gotify, url: '{url}/{path}', token_file: token}}\n\
+             - {{name: gone, type: slack, url: 'http://127.0.0.1:1/{path}'}}\n\
+             - {{name: tls, type: slack, url: '{}/{path}'}}\n\
+             - {{name: lost, type: slack, url_file: {}}}\n\
+             - {{name: odd, type: slack, url_file: odd}}\n\
+             - {{name: worse, type: gotify, url: '{url}/{path}', token_file: odd}}\n",
+            url.replace("http:", "https:"),
+            canary("file"),
+        );
+        let notifications = Notifications::new(&items);
+        notifications.write("token", &token);
+        notifications.write("address", &format!("{url}/{path}"));
+        notifications.write("odd", &format!("htp:/ {path}\u{fc}"));
+        let mut arguments = scene.local();
+        arguments.extend(["--notifications".into(), notifications.file().into_os_string()]);
+        let server = Watched::start(format, &[], &arguments);
+        poll("it is ready", PATIENCE, || {
+            let text = server.ask("GET", "/readyz");
+            if text.contains("\"ok\"") { Ok(()) } else { Err(text) }
+        });
+        server.ask("POST", "/api/failover/sonarr/promote");
+        let told = hook.wait(5);
+        assert!(told.iter().any(|told| told.header("x-gotify-key") == Some(&token)), "{told:?}");
+        assert!(told.iter().any(|told| told.header("x-key") == Some(&path)), "{told:?}");
+        for mistake in [
+            format!("- {{name: a, type: slack, url: 'http://me:{path}@h/x'}}\n"),
+            format!("- {{name: a, type: slack, url: 'htp://h/{path}'}}\n"),
+            format!("- name: a\n  url http://h/{path}\n"),
+            format!("- {{name: a, type: webhook, url: 'http://h/x', headers: {{A: \"{path}\u{fc}\"}}}}\n"),
+            format!("- {{name: a, type: webhook, url: 'http://h/x', token: {token}}}\n"),
+            format!(
+                "- {{name: a, type: webhook, url: 'http://h/x', template: 'http://h/{path} {{{{ x }}}}'}}\n"
+            ),
+        ] {
+            notifications.list(&mistake);
+            server.wait_problem("notifications-invalid");
+            server.ask("POST", "/api/failover/sonarr/demote");
+        }
+        server.assert_kept(&[&token, &path, &canary("file")]);
+        // The command says no more.
+        notifications.list(&items);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
+        command.env_clear().env("FAILOVER_API_LOG", "trace").args(["notify", "test", "--notifications"]);
+        let output = command.arg(notifications.file()).output().unwrap();
+        let said = process::said(&output);
+        assert!(said.contains("slack: "), "{said}");
+        assert_none(&said, &[&token, &path, &canary("file")]);
     }
 }
 

@@ -74,10 +74,15 @@ impl<'a> Embedded<'a> {
 
     fn in_file(&self, inner: Place) -> Option<Place> {
         let (before, lines) = self.lines.as_ref()?;
-        let inside = self.text.lines().nth(inner.line - 1).unwrap_or_default();
-        let indent = lines.get(inner.line - 1)?.strip_suffix(inside)?.chars().count();
-        Some(Place { line: before + inner.line, column: inner.column + indent })
+        in_file(*before, lines, self.text, inner)
     }
+}
+
+/// Where a place of a literal block's text stands in its file. The lines are those of the file behind the first `before`.
+pub(super) fn in_file(before: usize, lines: &[&str], text: &str, inner: Place) -> Option<Place> {
+    let inside = text.lines().nth(inner.line.checked_sub(1)?).unwrap_or_default();
+    let indent = lines.get(inner.line - 1)?.strip_suffix(inside)?.chars().count();
+    Some(Place { line: before + inner.line, column: inner.column + indent })
 }
 
 /// Key and value of the config in a ConfigMap.

@@ -1,4 +1,4 @@
-//! `services.yaml`, and the receivers file: from their text to a checked [`Config`] and checked [`Receiver`]s.
+//! `services.yaml`, and the files of receivers and notifications: from their text to checked values.
 
 mod model;
 mod error;
@@ -14,10 +14,14 @@ mod entry;
 mod setting;
 mod service;
 mod read;
+mod hook;
 mod receiver;
+mod notification;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use hook::{HookUrl, HookUrlError};
 pub use model::{Config, Placement, Service, Setting, SettingKind, Target, Workload};
+pub use notification::{Address, MAX_NOTIFICATIONS, Notification, parse_notifications};
 pub use read::{MAX_CONFIG_BYTES, parse};
-pub use receiver::{Hook, HookUrl, HookUrlError, MAX_RECEIVERS, Receiver, parse_receivers};
+pub use receiver::{Hook, MAX_RECEIVERS, Receiver, parse_receivers};
 pub use schema::schema;

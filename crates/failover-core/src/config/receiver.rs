@@ -1,14 +1,11 @@
 //! The receivers file: who is told at once that a commit landed. Its addresses may be secrets, so no message repeats one.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use super::error::{ConfigError, ConfigErrors};
-use super::fields::{Field, Fields, Reader, at, shown};
-use super::read::only_document;
+use super::error::ConfigErrors;
+use super::fields::{Field, Fields, Reader, shown};
+use super::hook::{HookUrl, List, file, required_file, url};
 use super::value::Placed;
 use crate::name::{Namespace, ObjectName};
-use crate::yaml::{Node, Place};
+use crate::yaml::Node;
 
 /// The most receivers of one file: each has a task and metrics of its own.
 pub const MAX_RECEIVERS: usize = 16;
@@ -54,124 +51,28 @@ pub enum Hook {
     },
 }
 
-/// An `http://` or `https://` address without user and password. What stands behind its host may be a secret, and is
-/// shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HookUrl(String);
-
-/// Why a text is not the address of a receiver; worded to follow "the url".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct HookUrlError(&'static str);
-
-impl HookUrl {
-    /// Checks the address.
-    ///
-    /// # Errors
-    /// What is wrong with it; the address is not repeated.
-    pub fn parse(text: &str) -> Result<Self, HookUrlError> {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let rest = rest.ok_or(HookUrlError("must begin with http:// or https://"))?;
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.len() > 2000 {
-            return Err(HookUrlError("must have at most 2000 visible ASCII characters"));
-        }
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err(HookUrlError("must not hold a user name or password"));
-        }
-        let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, port)) => (host, port),
-            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-        };
-        let host_is_fit = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
-        let port_is_fit = match port.strip_prefix(':') {
-            Some(port) => port.parse::<u16>().is_ok_and(|port| port > 0),
-            None => port.is_empty(),
-        };
-        if !host_is_fit || !port_is_fit {
-            return Err(HookUrlError("has no usable host and port"));
-        }
-        if text.contains(['#', '"', '<', '>', '\\', '^', '`', '{', '|', '}']) {
-            return Err(HookUrlError("has characters that must be percent-encoded, or a part behind #"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The whole address; not for people's eyes.
-    #[must_use]
-    pub fn secret(&self) -> &str {
-        &self.0
-    }
-
-    /// The address with another path; the path that it has is dropped.
-    #[must_use]
-    pub fn with_path(&self, path: &str) -> String {
-        format!("{self}{path}")
-    }
-
-    /// Whether it has a path or a query.
-    fn has_path(&self) -> bool {
-        self.0.trim_end_matches('/').len() > self.to_string().len()
-    }
-}
-
-/// The scheme, host and port.
-impl fmt::Display for HookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.find("://").map_or(0, |at| at + 3);
-        let end = self.0[host..].find(['/', '?']).map_or(self.0.len(), |end| host + end);
-        f.write_str(&self.0[..end])
-    }
-}
-
-impl fmt::Debug for HookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HookUrl({self})")
-    }
-}
-
 /// Reads and checks the text of the receivers file.
 ///
 /// # Errors
 /// Everything that is wrong, with its place; also a file without any receiver. No message repeats an address.
 pub fn parse_receivers(text: &str) -> Result<Vec<Receiver>, ConfigErrors> {
-    let document = only_document(text, "the receivers file", EMPTY_HINT).map_err(|errors| veiled(&errors))?;
-    let mut reader = Reader::new(&document);
-    let receivers = root(&mut reader, &document);
-    let errors = reader.into_errors();
-    match receivers {
-        Some(receivers) if errors.is_empty() => Ok(receivers),
-        Some(_) | None => Err(veiled(&ConfigErrors::new(errors))),
-    }
+    let list = List {
+        key: "receivers",
+        what: "receiver",
+        most: MAX_RECEIVERS,
+        name: |receiver: &Receiver| &receiver.name,
+        read: receiver,
+    };
+    list.parse(text)
 }
 
-const EMPTY_HINT: &str = "list at least one receiver under 'receivers:'";
-
-fn root<'a>(reader: &mut Reader<'a>, document: &'a Node) -> Option<Vec<Receiver>> {
-    let root = reader.fields(document, "the receivers file".to_owned(), document.place)?;
-    reader.only(&root, &["receivers"]);
-    let field = reader.required(&root, "receivers")?;
-    let items = reader.items(field, "'receivers'")?;
-    if items.is_empty() || items.len() > MAX_RECEIVERS {
-        let message = format!("'receivers' has {} items", items.len());
-        reader.error(field.place, message, format!("list 1 to {MAX_RECEIVERS} receivers"));
-    }
-    let mut places: BTreeMap<ObjectName, Place> = BTreeMap::new();
-    let mut receivers = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let Some(Placed { value, place }) = receiver(reader, item, index) else { continue };
-        if let Some(first) = places.insert(value.name.clone(), place) {
-            let message = format!("the name {} is given twice, first at {}", value.name, at(first));
-            reader.error(place, message, "give each receiver its own name");
-        }
-        receivers.push(value);
-    }
-    Some(receivers)
-}
-
-fn receiver<'a>(reader: &mut Reader<'a>, item: &'a Node, index: usize) -> Option<Placed<Receiver>> {
-    let fields = reader.fields(item, format!("receiver {}", index + 1), item.place)?;
+fn receiver<'a>(
+    reader: &mut Reader<'a>,
+    item: &'a Node,
+    number: usize,
+    _text: &'a str,
+) -> Option<Placed<Receiver>> {
+    let fields = reader.fields(item, format!("receiver {number}"), item.place)?;
     let name = reader.required_name::<ObjectName>(&fields, "name");
     let hook = match (fields.get("flux"), fields.get("url")) {
         (Some(flux), None) => {
@@ -244,52 +145,6 @@ fn flux_hook<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, flux: Field<'a>) 
     };
     let (namespace, receiver) = (namespace?.value, receiver?.value);
     Some(Hook::Flux { address: address?, namespace, receiver, token_file: token_file? })
-}
-
-fn url<'a>(reader: &mut Reader<'a>, field: Field<'a>, what: &str) -> Option<HookUrl> {
-    let text = reader.text(field, what)?;
-    let url = HookUrl::parse(text.value);
-    if let Err(HookUrlError(rule)) = url {
-        reader.error(
-            text.place,
-            format!("{what} {rule}"),
-            "give it with scheme, host and path, as the receiver publishes it",
-        );
-    }
-    url.ok()
-}
-
-fn required_file<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, key: &str) -> Option<String> {
-    reader.required(fields, key)?;
-    file(reader, fields, key)
-}
-
-fn file<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, key: &str) -> Option<String> {
-    let what = format!("{key} of {}", fields.what);
-    let text = reader.text(fields.get(key)?, &what)?;
-    if text.value.is_empty() || text.value.chars().any(char::is_control) {
-        let hint = "give a path, relative to the receivers file or absolute";
-        reader.error(text.place, format!("{what} is not the path of a file"), hint);
-        return None;
-    }
-    Some(text.value.to_owned())
-}
-
-/// The problems without what stands behind the host of an address: it may have been written where no address belongs.
-fn veiled(errors: &ConfigErrors) -> ConfigErrors {
-    let veil = |error: &ConfigError| ConfigError {
-        place: error.place,
-        message: without_paths(&error.message),
-        hint: without_paths(&error.hint),
-    };
-    ConfigErrors::new(errors.as_slice().iter().map(veil).collect())
-}
-
-fn without_paths(text: &str) -> String {
-    let Some((before, behind)) = text.split_once("://") else { return text.to_owned() };
-    let end = behind.find(['\'', '"', ' ', ')']).unwrap_or(behind.len());
-    let veil = if end > 0 { "…" } else { "" };
-    format!("{before}://{veil}{}", without_paths(&behind[end..]))
 }
 
 #[cfg(test)]

@@ -10,8 +10,15 @@ use tempfile::TempDir;
 
 use super::process::run;
 
-pub(crate) const COMPONENTS: [&str; 6] =
-    ["image-automation", "ingress-traefik", "kubernetes-auth", "prometheus", "receiver", "signing"];
+pub(crate) const COMPONENTS: [&str; 7] = [
+    "image-automation",
+    "ingress-traefik",
+    "kubernetes-auth",
+    "notifications",
+    "prometheus",
+    "receiver",
+    "signing",
+];
 pub(crate) const NAME: &str = "failover-api";
 
 pub(crate) fn root() -> PathBuf {

@@ -35,9 +35,24 @@ struct Shared {
 struct State {
     told: Vec<Told>,
     /// The answers to come; 200 when there is none left.
-    answers: VecDeque<u16>,
+    answers: VecDeque<Answer>,
     /// Whether answers wait.
     held: bool,
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// This status, and an echo of the request.
+    Status(u16),
+    /// This status, these header lines and this body.
+    Full(u16, String, String),
+    /// A body without end, as far as it is read.
+    Endless,
+    /// The head of an answer, and then nothing more.
+    Cut,
+    /// Nothing at all.
+    Closed,
 }
 
 impl Told {
@@ -72,7 +87,12 @@ impl Hook {
 
     /// The next requests are answered with these statuses, all later ones with 200.
     pub(crate) fn answer_with(&self, statuses: impl IntoIterator<Item = u16>) {
-        self.shared.state.lock().unwrap().answers = statuses.into_iter().collect();
+        self.answer_as(statuses.into_iter().map(Answer::Status));
+    }
+
+    /// The next requests are answered like this, all later ones with 200.
+    pub(crate) fn answer_as(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.state.lock().unwrap().answers = answers.into_iter().collect();
     }
 
     /// Nobody gets an answer before [`Self::release`].
@@ -132,17 +152,35 @@ impl Shared {
         let line = lines[0].trim_end_matches(" HTTP/1.1").to_owned();
         let told = Told { line, headers, body };
         let mut state = self.state.lock().unwrap();
-        let status = state.answers.pop_front().unwrap_or(200);
+        let answer = state.answers.pop_front().unwrap_or(Answer::Status(200));
         state.told.push(told.clone());
         self.changed.notify_all();
         drop(self.changed.wait_while(state, |state| state.held).unwrap());
         let echo = format!("{}\n{}\n{}", lines.join("\n"), String::from_utf8_lossy(&told.body), told.line);
-        let head = format!(
-            "HTTP/1.1 {status} {}\r\nlocation: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            told.line,
-            told.line,
-            echo.len()
-        );
-        let _ = reader.get_mut().write_all(format!("{head}{echo}").as_bytes());
+        let whole = |status: u16, headers: &str, body: &str| {
+            format!(
+                "HTTP/1.1 {status} {}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+                told.line,
+                body.len()
+            )
+        };
+        let stream = reader.get_mut();
+        let _ = match answer {
+            Answer::Status(status) => {
+                stream.write_all(whole(status, &format!("location: {}\r\n", told.line), &echo).as_bytes())
+            }
+            Answer::Full(status, headers, body) => {
+                stream.write_all(whole(status, &headers, &body).as_bytes())
+            }
+            Answer::Cut => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le"),
+            Answer::Closed => Ok(()),
+            Answer::Endless => {
+                let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                while sent.is_ok() {
+                    sent = stream.write_all(&[b'x'; 4096]);
+                }
+                sent
+            }
+        };
     }
 }
