@@ -188,7 +188,7 @@ pub(super) async fn show_plan(
 
 /// How a plan is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Json,
     Diff,
     Patch,
@@ -196,7 +196,7 @@ enum Form {
 
 impl Form {
     /// The first form in the Accept header that there is; quality values are not weighed.
-    fn accepted(headers: &HeaderMap) -> Result<Self, Answer> {
+    pub(super) fn accepted(headers: &HeaderMap) -> Result<Self, Answer> {
         let accept: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         if accept.is_empty() {

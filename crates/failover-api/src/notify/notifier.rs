@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use failover_core::name::{ObjectName, Revision, ServiceName};
+use failover_core::name::{ObjectName, Revision, Role, ServiceName};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Landed {
     pub(super) tracked: Tracked,
+    to: Role,
     services: Vec<ServiceName>,
     revision: String,
     commit: String,
@@ -61,7 +62,7 @@ impl Landed {
             revision: &self.revision,
             commit: &self.commit,
             services: &self.services,
-            to: self.tracked.to(),
+            to: self.to,
             operation: self.tracked.operation_id(),
         }
     }
@@ -103,11 +104,14 @@ impl Notifier {
         targets.iter().filter_map(|target| why((&target.name, target.way.as_ref().err()))).collect()
     }
 
-    /// Begins to tell all receivers that the branch is at `revision`, and returns at once.
+    /// Begins to tell all receivers that the branch is at `revision`, and returns at once. A hold or a release changes
+    /// nothing in the cluster, and they are not told of it.
     pub fn tell(self: &Arc<Self>, tracked: &Tracked, revision: &Revision) {
+        let Some(to) = tracked.to() else { return };
         let landed = Arc::new(Landed {
             services: tracked.services(),
             tracked: tracked.clone(),
+            to,
             revision: revision.to_string(),
             commit: revision.commit.to_string(),
             at: Instant::now(),

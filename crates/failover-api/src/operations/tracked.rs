@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use failover_core::code::Code;
-use failover_core::intent::Intent;
 use failover_core::name::{OperationId, Role, ServiceName};
 
 use super::journal::Journal;
 use super::model::{Operation, State, Step};
 use crate::clock;
+use crate::metrics::Verb;
 
 /// A move that is followed. Remembered from its first step on: one that has nothing to do leaves no trace.
 #[derive(Debug, Clone)]
@@ -21,10 +21,10 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// Follows the move that `intent` asks for.
+    /// Follows what was just asked for.
     #[must_use]
-    pub fn new(journal: Arc<Journal>, intent: &Intent, request_id: Option<String>) -> Self {
-        let first = Arc::new(Operation::new(intent, request_id, clock::exact_now()));
+    pub fn new(journal: Arc<Journal>, first: Operation) -> Self {
+        let first = Arc::new(first);
         let services = Arc::new(Mutex::new(first.services.clone()));
         Self { journal, first, services }
     }
@@ -47,10 +47,16 @@ impl Tracked {
         self.services.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where it moves them.
+    /// Where it moves them; nowhere if it holds or releases them.
     #[must_use]
-    pub fn to(&self) -> Role {
+    pub fn to(&self) -> Option<Role> {
         self.first.to
+    }
+
+    /// What was asked for, as metrics name it.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        self.first.verb()
     }
 
     /// It is decided which services move.

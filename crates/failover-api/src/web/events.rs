@@ -20,10 +20,19 @@ pub(super) fn list<'a>(events: impl Iterator<Item = &'a Event>, pages: Option<&C
 fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
     html! {
         p class="what" {
-            (services(event)) " to "
-            @match event.to { Some(to) => strong { (to) }, None => "an unknown role" }
             @match &event.kind {
-                EventKind::Move => {},
+                EventKind::Hold => {
+                    strong { "Hold" } " on " (services(event)) " until "
+                    @match event.until { Some(until) => (words::time(until)), None => "it is released" }
+                },
+                EventKind::Release => { strong { "Release" } " of " (services(event)) },
+                EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {
+                    (services(event)) " to "
+                    @match event.to { Some(to) => strong { (to) }, None => "an unknown role" }
+                },
+            }
+            @match &event.kind {
+                EventKind::Move | EventKind::Hold | EventKind::Release => {},
                 EventKind::Revert { reverts: Some(commit) } => { ", by a revert of " (words::commit(commit, pages)) },
                 EventKind::Revert { reverts: None } => ", by a revert",
                 EventKind::CherryPick { of } => { ", by a repetition of " (words::commit(of, pages)) },
@@ -44,6 +53,7 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
 fn services(event: &Event) -> Markup {
     const SHOWN: usize = 8;
     html! {
+        @if event.services.is_empty() && !event.kind.is_move() { "every service" }
         @for (index, service) in event.services.iter().take(SHOWN).enumerate() {
             @if index > 0 { ", " }
             a href={ "/services/" (service) } { (service) }

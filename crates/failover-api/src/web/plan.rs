@@ -7,6 +7,7 @@ use axum::response::Response;
 use failover_core::change::{Move, SettingChange};
 use failover_core::check::Finding;
 use failover_core::code::Code;
+use failover_core::history;
 use failover_core::intent::Intent;
 use failover_core::name::{Role, ServiceName};
 use failover_core::plan::Plan;
@@ -55,7 +56,7 @@ pub(super) async fn page(
             "The repository has changed, and so has this plan. " a href="" { "Show the plan as it is now" }
         }
         @if plan.is_empty() {
-            @if let Some(event) = view.events.iter().find(|event| event.services.contains(&service)) {
+            @if let Some(event) = history::last_of(&view.events, &service) {
                 section aria-labelledby="events" {
                     h2 id="events" { "The last move" }
                     (events::list(std::iter::once(event), pages))

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use failover_core::check;
 use failover_core::config::Service;
 use failover_core::name::{Role, ServiceName};
 use failover_core::plan::unknown_service;
@@ -15,6 +14,7 @@ use super::events;
 use super::layout::{Frame, Part};
 use super::services::other_role;
 use super::words;
+use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::{CommitPages, blocking};
 use crate::view::View;
@@ -47,8 +47,9 @@ pub(super) fn find(view: &Arc<View>, name: &str) -> Result<Service, Answer> {
 fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
     let state = ServiceState::read(service, &view.tree);
     let (active, to) = (state.active(), other_role(state.active()));
-    let findings = check::findings(&state, to, &view.tree);
-    let of_service = view.events.iter().filter(|event| event.services.contains(&service.name));
+    let now = clock::now();
+    let findings = view.findings(&state, to, now);
+    let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
         div id="service" data-live data-service=(service.name) data-active=(active) {
             div class="title" { h1 { (service.name) } (words::state(active)) }

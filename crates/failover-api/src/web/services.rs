@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use failover_core::check::{self, Check, Finding, Verdict};
+use failover_core::check::{Check, Finding, Verdict};
 use failover_core::code::{Code, Problem};
 use failover_core::config::Service;
 use failover_core::history::{self, Event};
@@ -15,6 +15,7 @@ use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
 use super::words;
+use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::blocking;
 use crate::view::View;
@@ -72,13 +73,14 @@ impl Choice {
 }
 
 fn lines(view: &Arc<View>) -> Vec<Line> {
+    let now = clock::now();
     let line = |service: &Service| {
         let state = ServiceState::read(service, &view.tree);
         let (active, to) = (state.active(), other_role(state.active()));
         Line {
             active,
             to,
-            findings: check::findings(&state, to, &view.tree),
+            findings: view.findings(&state, to, now),
             last: history::last_of(&view.events, &service.name).cloned(),
             problems: state.problems,
             service: service.clone(),

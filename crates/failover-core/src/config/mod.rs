@@ -1,4 +1,5 @@
-//! `services.yaml`, and the receivers file: from their text to a checked [`Config`] and checked [`Receiver`]s.
+//! `services.yaml`, the receivers file and the holds file: from their text to a checked [`Config`], checked [`Receiver`]s and
+//! checked [`Holds`].
 
 mod model;
 mod error;
@@ -15,8 +16,11 @@ mod setting;
 mod service;
 mod read;
 mod receiver;
+mod holds;
 
+pub use duration::parse as parse_duration;
 pub use error::{ConfigError, ConfigErrors};
+pub use holds::{HOLDS_PATH, Hold, Holds, Scope};
 pub use model::{Config, Placement, Service, Setting, SettingKind, Target, Workload};
 pub use read::{MAX_CONFIG_BYTES, parse};
 pub use receiver::{Hook, HookUrl, HookUrlError, MAX_RECEIVERS, Receiver, parse_receivers};
