@@ -336,6 +336,20 @@ impl Pipeline {
             let (files, unreadable) = view.tree.listing.counts();
             tracing::info!(revision = %view.tree.revision, files, unreadable, "repository read");
         }
+        let before = old.as_ref().map(|old| &old.tree.restraints.holds);
+        if before != Some(&view.tree.restraints.holds) {
+            match view.tree.restraints.holds.known() {
+                Ok(holds) if before.is_some() || holds.iter().next().is_some() => {
+                    tracing::info!(holds = holds.iter().count(), "the holds are others");
+                }
+                Ok(_) => {}
+                Err(problems) => {
+                    for problem in problems {
+                        tracing::error!(code = %problem.code, %problem, hint = problem.hint, "the holds file cannot be read, so nothing is moved");
+                    }
+                }
+            }
+        }
         for (service, problem) in &view.problems {
             let known =
                 old.as_ref().is_some_and(|old| old.problems.contains(&(service.clone(), problem.clone())));

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use super::layout::{Frame, Part};
 use super::service::find;
 use super::words::{self, count};
-use super::{diff, events};
+use super::{diff, events, holds};
 use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 
@@ -50,6 +50,7 @@ pub(super) async fn page(
     let pages = state.pipeline.commit_pages();
     let main = html! {
         p class="back" { a href={ "/services/" (service) } { "Back to " (service) } }
+        (holds::banner(&view, clock::now()))
         div class="title" { h1 { (title) } (words::state(active)) }
         div id="plan" data-hold { (shown(&plan, &service, active)) }
         p id="moved-on" class="banner" role="status" hidden {

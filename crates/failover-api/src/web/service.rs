@@ -10,10 +10,10 @@ use failover_core::plan::unknown_service;
 use failover_core::topology::{Active, ServiceState, SettingState, Side};
 use maud::{Markup, html};
 
-use super::events;
 use super::layout::{Frame, Part};
 use super::services::other_role;
 use super::words;
+use super::{events, holds};
 use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::{CommitPages, blocking};
@@ -52,7 +52,8 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
     let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
         div id="service" data-live data-service=(service.name) data-active=(active) {
-            div class="title" { h1 { (service.name) } (words::state(active)) }
+            (holds::banner(view, now))
+            div class="title" { h1 { (service.name) } (words::state(active)) (holds::mark(service, view, now)) }
             p class="lead" { (sentence(active)) }
             p class="actions" {
                 (plan(service, to, true))
@@ -64,6 +65,7 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
                     (words::problems(&state.problems))
                 }
             }
+            (holds::of_service(service, view, now))
             section aria-labelledby="settings" {
                 h2 id="settings" { "What a move sets" }
                 ul class="settings" role="list" { @for setting in &state.settings { (of_setting(setting)) } }

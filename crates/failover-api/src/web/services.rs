@@ -14,7 +14,7 @@ use failover_core::topology::{Active, ServiceState};
 use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
-use super::words;
+use super::{holds, words};
 use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::blocking;
@@ -31,6 +31,7 @@ struct Line {
     findings: Vec<Finding>,
     problems: Vec<Problem>,
     last: Option<Event>,
+    mark: Markup,
 }
 
 /// Which services are shown.
@@ -47,8 +48,9 @@ pub(super) async fn page(
     let choice = Choice::read(query.as_deref())?;
     let view = newest(&state)?;
     let frame = Frame::read(&state)?;
+    let banner = holds::banner(&view, clock::now());
     let lines = blocking(move || lines(&view)).await?;
-    Ok(frame.page(Part::Services, "Services", &main(&lines, &choice)))
+    Ok(frame.page(Part::Services, "Services", &main(&lines, &choice, &banner)))
 }
 
 impl Choice {
@@ -83,6 +85,7 @@ fn lines(view: &Arc<View>) -> Vec<Line> {
             findings: view.findings(&state, to, now),
             last: history::last_of(&view.events, &service.name).cloned(),
             problems: state.problems,
+            mark: holds::mark(service, view, now),
             service: service.clone(),
         }
     };
@@ -97,11 +100,12 @@ pub(super) fn other_role(active: Active) -> Role {
     }
 }
 
-fn main(lines: &[Line], choice: &Choice) -> Markup {
+fn main(lines: &[Line], choice: &Choice, banner: &Markup) -> Markup {
     let shown: Vec<&Line> = lines.iter().filter(|line| choice.takes(line)).collect();
     html! {
         h1 { "Services" }
         div id="services" data-live {
+            (banner)
             nav class="states" aria-label="Services by state" {
                 (tab("All", lines.len(), "/", choice.state.is_none()))
                 @for active in ACTIVES {
@@ -135,7 +139,7 @@ fn row(line: &Line) -> Markup {
         li data-service=(service.name) data-active=(active) {
             div class="name" {
                 h2 { a href={ "/services/" (service.name) } { (service.name) } }
-                p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } }
+                p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } (line.mark) }
             }
             (words::state(*active))
             p class="last" {

@@ -56,6 +56,7 @@ mod doubt;
 mod git_secret;
 mod github_app;
 mod hardening;
+mod holds;
 mod hosts;
 mod https;
 mod http;
