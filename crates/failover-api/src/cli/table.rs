@@ -139,12 +139,15 @@ const EVERY: &str = "(every service)";
 /// What stops the service's next move, in a word or two.
 fn stops(service: &ServiceAnswer) -> String {
     let holds = service.holds.iter().filter(|hold| hold.in_force);
-    let holds = holds.map(|hold| match &hold.until {
-        Some(until) => format!("by {} until {until}", hold.owner),
-        None => format!("by {}", hold.owner),
-    });
+    let holds: Vec<&HoldAnswer> = holds.collect();
+    let held = if holds.iter().any(|hold| hold.until.is_none()) {
+        Some("until released".to_owned())
+    } else {
+        let last = holds.iter().filter_map(|hold| hold.until.as_deref()).max();
+        last.map(|until| format!("until {until}"))
+    };
     let cooldown = service.cooldown.iter().map(|cooldown| format!("cooldown until {}", cooldown.until));
-    holds.chain(cooldown).collect::<Vec<_>>().join("; ")
+    held.into_iter().chain(cooldown).collect::<Vec<_>>().join("; ")
 }
 
 /// A hold in a sentence.
@@ -179,17 +182,16 @@ pub(super) fn holds(answer: &HoldsAnswer, paint: Paint) -> String {
 }
 
 fn held_table(holds: &[HoldAnswer], paint: Paint) -> String {
-    let mut table = Table::new(&["SERVICE", "OWNER", "SINCE", "UNTIL", "STATE", "REASON"]);
+    let mut table = Table::new(&["SERVICE", "SINCE", "UNTIL", "STATE", "WHY"]);
     for hold in holds {
         let state = if hold.in_force { ("in force", Tone::Unusual) } else { ("expired", Tone::Faint) };
         let note = hold.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
         table.row([
             cell(hold.service.as_deref().unwrap_or(EVERY)),
-            cell(&hold.owner),
             cell(hold.since.as_deref().unwrap_or("-")),
             cell(hold.until.as_deref().unwrap_or("-")),
             (state.0.to_owned(), Some(state.1)),
-            cell(format!("{}{note}", hold.reason)),
+            cell(format!("{} by {}{note}", hold.reason, hold.owner)),
         ]);
     }
     table.text(paint)
