@@ -162,7 +162,7 @@ codes! {
     WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
 
     // The server itself.
-    Busy "busy" Failure 503 "Earlier moves are still under way.";
+    Busy "busy" Failure 503 "Earlier moves, or plans, are still under way.";
     AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
 
     // The Kubernetes API.

@@ -18,6 +18,10 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// A name in the verdict must not be one that the token file could have given (see [`super::TokenName`]).
     fn verify<'a>(&'a self, token: &'a BearerToken, wanted: Access) -> Verifying<'a>;
 
+    /// What it knows already and would say without asking anybody; a caller is then let in although somebody else at
+    /// the same address sends wrong tokens.
+    fn remembered(&self, token: &BearerToken, wanted: Access) -> Option<Verdict>;
+
     /// What keeps this authenticator from working, for the health.
     fn problem(&self) -> Option<Problem>;
 }

@@ -57,13 +57,13 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         result
     }
 
-    /// Whether one more of `who` would be too many. Counts nothing.
-    ///
-    /// # Errors
-    /// It would be: how long to wait for the next.
-    pub fn look(&self, who: &K, now: Instant) -> Result<(), Duration> {
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        self.check(self.refilled(buckets.get(who), now))
+    /// Takes back one that [`Self::take`] counted.
+    pub fn give_back(&self, who: &K, now: Instant) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bucket) = buckets.get(who).copied() else { return };
+        let mut bucket = self.refilled(Some(&bucket), now);
+        bucket.left = (bucket.left + 1.0).min(self.rate.burst);
+        buckets.insert(who.clone(), bucket);
     }
 
     fn check(&self, bucket: Bucket) -> Result<(), Duration> {
@@ -103,13 +103,15 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(limit.take(&"a", start), Ok(()));
         }
-        assert_eq!(limit.look(&"a", start), Err(Duration::from_secs(2)));
         assert_eq!(limit.take(&"a", start), Err(Duration::from_secs(2)));
         assert_eq!(limit.take(&"b", start), Ok(()), "another's bucket is another");
         let later = start + Duration::from_secs(1);
         assert_eq!(limit.take(&"a", later), Err(Duration::from_secs(1)), "a refusal costs nothing");
         let later = start + Duration::from_secs(2);
         assert_eq!((limit.take(&"a", later), limit.take(&"a", later).is_ok()), (Ok(()), false));
+        assert!(limit.take(&"a", later).is_err());
+        limit.give_back(&"a", later);
+        assert_eq!(limit.take(&"a", later), Ok(()), "what was given back is there");
         let tomorrow = start + Duration::from_secs(86_400);
         assert_eq!((0..9).filter(|_| limit.take(&"a", tomorrow).is_ok()).count(), 3, "no more than a burst");
     }
@@ -124,6 +126,6 @@ mod tests {
             assert!(limit.buckets.lock().unwrap().len() <= MAX_BUCKETS);
         }
         let end = start + Duration::from_millis(MAX_BUCKETS as u64 / 10);
-        assert!(limit.look(&usize::MAX, end).is_err());
+        assert!(limit.take(&usize::MAX, end).is_err());
     }
 }

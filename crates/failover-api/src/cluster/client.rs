@@ -9,6 +9,7 @@ use kube::api::{GetParams, Request};
 use kube::config::{Config, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Resource as _};
 
+use super::answer::{self, NoAnswer, one_line, with_sources};
 use super::error::SecretError;
 use super::files::Values;
 use super::name::SecretName;
@@ -56,8 +57,7 @@ impl SecretClient {
         let path = Secret::url_path(&(), Some(self.secret.namespace.as_str()));
         let request = Request::new(path).get(self.secret.name.as_str(), &GetParams::default());
         let request = request.map_err(|error| SecretError::Failed { reason: error.to_string() })?;
-        // As text: kube's own reading of a type logs the whole answer when it does not fit, and here that is the Secret.
-        let text = client.request_text(request).await.map_err(|error| self.refused(error))?;
+        let text = answer::ask(client, request).await.map_err(|error| self.refused(error))?;
         let body: Body = serde_json::from_str(&text).map_err(|_| SecretError::Failed {
             reason: "its answer to a request for a Secret is not one".to_owned(),
         })?;
@@ -65,23 +65,18 @@ impl SecretClient {
         Ok(Values::of(data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "kube's errors are many, and most are about the way there"
-    )]
-    fn refused(&self, error: kube::Error) -> SecretError {
+    fn refused(&self, error: NoAnswer) -> SecretError {
         let secret = || self.secret.clone();
         match error {
-            kube::Error::Api(status) => {
-                let reason = one_line(&status.message);
-                match status.code {
-                    401 => SecretError::Unauthenticated { reason },
-                    403 => SecretError::Forbidden { secret: secret(), reason },
-                    404 => SecretError::NotFound { secret: secret() },
-                    code => SecretError::Failed { reason: format!("{code} {reason}") },
-                }
+            NoAnswer::Refused { status: 401, words } => SecretError::Unauthenticated { reason: words },
+            NoAnswer::Refused { status: 403, words } => {
+                SecretError::Forbidden { secret: secret(), reason: words }
             }
-            error => SecretError::Unreachable { reason: with_sources(&error) },
+            NoAnswer::Refused { status: 404, .. } => SecretError::NotFound { secret: secret() },
+            NoAnswer::Refused { status, words } => {
+                SecretError::Failed { reason: format!("{status} {words}").trim_end().to_owned() }
+            }
+            NoAnswer::Unreachable(reason) => SecretError::Unreachable { reason },
         }
     }
 }
@@ -111,24 +106,4 @@ fn unusable_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::Parse(_) => "this is no pod, and the kubeconfig is not one".to_owned(),
         other => format!("this is no pod, and {}", one_line(&other.to_string())),
     }
-}
-
-/// The message with those of its causes, as far as each says more.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let said = source.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    one_line(&text)
-}
-
-/// Somebody else's words, shortened to one line without control characters.
-pub(super) fn one_line(words: &str) -> String {
-    const MAX_CHARS: usize = 600;
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
 }

@@ -4,6 +4,7 @@ mod name;
 mod error;
 mod identity;
 mod files;
+mod answer;
 mod client;
 mod follow;
 mod reviewer;

@@ -11,10 +11,13 @@ use kube::api::{PostParams, Request};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::client::{connect, one_line, with_sources};
+use super::answer::{self, NoAnswer};
+use super::client::connect;
 use crate::auth::{Access, Authenticator, BearerToken, TokenName, Unavailable, Verdict, Verifying};
+use crate::git::strike;
 
 /// The path that roles name. It is none of the API server's own: `/api/*`, for example, may be read by every
 /// ServiceAccount of a cluster (the ClusterRole `system:discovery`).
@@ -23,6 +26,8 @@ const PATH: &str = "/failover-api";
 const LIMIT: Duration = Duration::from_secs(5);
 /// How long a verdict counts; a right that was taken away is not noticed before.
 const COUNTS: Duration = Duration::from_secs(30);
+/// No more callers than these are asked about at once.
+const AT_ONCE: usize = 16;
 /// No more verdicts than these are kept.
 const MOST: usize = 1024;
 
@@ -30,11 +35,19 @@ const MOST: usize = 1024;
 type Question = ([u8; 32], Access);
 
 /// Asks the Kubernetes API: a TokenReview, and a SubjectAccessReview of `get` or `post` on `PATH`.
-#[derive(Default)]
 pub struct Reviewer {
+    /// Whose turn it is to ask, so that the API server is not flooded by way of this one.
+    turns: Semaphore,
     client: Mutex<Option<Client>>,
     known: Mutex<HashMap<Question, (Instant, Verdict)>>,
     problem: Mutex<Option<Problem>>,
+}
+
+impl Default for Reviewer {
+    fn default() -> Self {
+        let turns = Semaphore::new(AT_ONCE);
+        Self { turns, client: Mutex::default(), known: Mutex::default(), problem: Mutex::default() }
+    }
 }
 
 impl std::fmt::Debug for Reviewer {
@@ -79,14 +92,10 @@ impl Reviewer {
     }
 
     async fn review(&self, token: &BearerToken, wanted: Access) -> Result<Verdict, Unavailable> {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, token.secret().as_bytes()).as_ref());
-        let question = (hash, wanted);
-        if let Some(verdict) = self.remembered(&question) {
-            return Ok(verdict);
-        }
+        let question = question(token, wanted);
         let late = || Err("no answer came in time".to_owned());
-        let verdict = tokio::time::timeout(LIMIT, self.ask(token, wanted)).await.unwrap_or_else(|_| late());
+        let verdict =
+            tokio::time::timeout(LIMIT, self.ask_in_turn(token, wanted)).await.unwrap_or_else(|_| late());
         let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         match verdict {
             Ok(verdict) => {
@@ -108,17 +117,22 @@ impl Reviewer {
         }
     }
 
+    async fn ask_in_turn(&self, token: &BearerToken, wanted: Access) -> Result<Verdict, String> {
+        let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
+        self.ask(token, wanted).await
+    }
+
     async fn ask(&self, token: &BearerToken, wanted: Access) -> Result<Verdict, String> {
         let client = self.client().await?;
         let review = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": { "token": token.secret() },
         });
         let TokenStatus { authenticated, user } =
-            post(&client, "authentication.k8s.io/v1/tokenreviews", &review).await?;
+            post(&client, "authentication.k8s.io/v1/tokenreviews", &review, token).await?;
         if !authenticated {
             return Ok(Verdict::Unknown);
         }
-        let name = named(&user.username)?;
+        let Some(name) = named(&user.username) else { return Ok(Verdict::Unknown) };
         let verb = match wanted {
             Access::Read => "get",
             Access::Operate => "post",
@@ -132,7 +146,7 @@ impl Reviewer {
             },
         });
         let AccessStatus { allowed } =
-            post(&client, "authorization.k8s.io/v1/subjectaccessreviews", &review).await?;
+            post(&client, "authorization.k8s.io/v1/subjectaccessreviews", &review, token).await?;
         Ok(if allowed { Verdict::Granted(name) } else { Verdict::TooLittle(name) })
     }
 
@@ -146,7 +160,7 @@ impl Reviewer {
         Ok(client)
     }
 
-    fn remembered(&self, question: &Question) -> Option<Verdict> {
+    fn kept(&self, question: &Question) -> Option<Verdict> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(question).filter(|(since, _)| since.elapsed() < COUNTS).map(|(_, verdict)| verdict.clone())
     }
@@ -167,9 +181,19 @@ impl Authenticator for Reviewer {
         Box::pin(self.review(token, wanted))
     }
 
+    fn remembered(&self, token: &BearerToken, wanted: Access) -> Option<Verdict> {
+        self.kept(&question(token, wanted))
+    }
+
     fn problem(&self) -> Option<Problem> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn question(token: &BearerToken, wanted: Access) -> Question {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, token.secret().as_bytes()).as_ref());
+    (hash, wanted)
 }
 
 fn unavailable(reason: &str) -> Problem {
@@ -179,32 +203,41 @@ fn unavailable(reason: &str) -> Problem {
 }
 
 /// The name for the commit. One that the token file could give as well is marked, so that nobody is taken for another.
-fn named(username: &str) -> Result<Actor, String> {
+/// What cannot stand in a commit is shortened, and told from others alike by a part of its hash. `None` for nobody.
+fn named(username: &str) -> Option<Actor> {
+    if username.is_empty() {
+        return None;
+    }
     let text = match TokenName::new(username) {
         Ok(_) => format!("kubernetes:{username}"),
         Err(_) if username.to_lowercase().starts_with("unauthenticated") => format!("kubernetes:{username}"),
         Err(_) => username.to_owned(),
     };
-    Actor::new(text).map_err(|rule| format!("the caller's user name {rule}, to stand in a commit"))
+    Actor::new(&*text).ok().or_else(|| {
+        let hash = digest(&SHA256, text.as_bytes());
+        let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let fit = text.chars().filter(|c| !c.is_control()).take(80);
+        Actor::new(format!("{}~{hash}", fit.collect::<String>())).ok()
+    })
 }
 
-/// The status of a review. The question holds a token, so nothing of it is told; as text, since kube's own reading of a type
-/// logs an answer that does not fit.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "kube's errors are many, and the others are about the way there"
-)]
+/// The status of a review. The question holds a token, so nothing of it is told.
 async fn post<T: serde::de::DeserializeOwned>(
     client: &Client,
     resource: &str,
     review: &Value,
+    token: &BearerToken,
 ) -> Result<T, String> {
     let request = Request::new(format!("/apis/{resource}"));
     let request = request.create(&PostParams::default(), review.to_string().into_bytes());
     let request = request.map_err(|error| error.to_string())?;
-    let text = client.request_text(request).await.map_err(|error| match error {
-        kube::Error::Api(status) => format!("{} {}", status.code, one_line(&status.message)),
-        error => with_sources(&error),
+    let text = answer::ask(client, request).await.map_err(|error| {
+        let mut words = match error {
+            NoAnswer::Refused { status, words } => format!("{status} {words}"),
+            NoAnswer::Unreachable(words) => words,
+        };
+        strike(&mut words, &format!("Bearer {}", token.secret()));
+        words.trim_end().to_owned()
     })?;
     let reviewed: Reviewed<T> =
         serde_json::from_str(&text).map_err(|_| "its answer to a review is not one".to_owned())?;
@@ -224,9 +257,9 @@ mod tests {
             ("unauthenticated (127.0.0.1)", Some("kubernetes:unauthenticated (127.0.0.1)")),
             ("oidc:alice", Some("oidc:alice")),
             ("", None),
-            ("two\nlines", None),
+            ("two\nlines", Some("twolines~edc8c1284585d703")),
         ] {
-            assert_eq!(named(username).ok().as_ref().map(Actor::as_str), name, "{username:?}");
+            assert_eq!(named(username).as_ref().map(Actor::as_str), name, "{username:?}");
         }
     }
 
@@ -239,7 +272,7 @@ mod tests {
             reviewer.remember((hash, Access::Read), &Verdict::Unknown);
         }
         assert_eq!(reviewer.known.lock().unwrap().len(), MOST);
-        assert_eq!(reviewer.remembered(&([0; 32], Access::Read)), Some(Verdict::Unknown));
-        assert_eq!(reviewer.remembered(&([0; 32], Access::Operate)), None);
+        assert_eq!(reviewer.kept(&([0; 32], Access::Read)), Some(Verdict::Unknown));
+        assert_eq!(reviewer.kept(&([0; 32], Access::Operate)), None);
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use failover_core::code::Code;
 
+/// The longest that a host's wish to be left alone is heeded: a gateway may name a day and be back within seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The remote could not be read or written, and nothing of ours reached its branch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -12,7 +15,7 @@ pub struct RemoteError {
     pub code: Code,
     /// The reason with the remote's own words.
     pub detail: String,
-    /// How long the remote asked to be left alone.
+    /// How long the remote is left alone, since it asked for that.
     pub retry_after: Option<Duration>,
 }
 
@@ -24,7 +27,7 @@ impl RemoteError {
 
     /// The same, from a remote that asked to be left alone for a while.
     pub(super) fn after(mut self, pause: Option<Duration>) -> Self {
-        self.retry_after = pause;
+        self.retry_after = pause.map(|pause| pause.min(LONGEST_PAUSE));
         self
     }
 

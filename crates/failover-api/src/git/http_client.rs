@@ -232,7 +232,7 @@ fn refused(mut response: Response<Body>) -> NoAnswer {
     NoAnswer { error: RemoteError::new(code, detail).after(pause), nothing_done }
 }
 
-/// How long the host asks to be left alone: a number of seconds or a date.
+/// How long the host asks to be left alone: a number of seconds or a date. More than a clock can count is no wish.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = match value.parse::<i64>() {

@@ -44,3 +44,4 @@ pub use signing::{Signer, SigningError};
 pub use ssh::{SshSettings, run_as_ssh_if_asked};
 pub use upstream::{Upstream, UpstreamError};
 pub use url::{RemoteUrl, UrlError};
+pub(crate) use veil::strike;

@@ -24,8 +24,6 @@ use super::url::RemoteUrl;
 const BUILD_LIMIT: Duration = Duration::from_secs(300);
 /// The longest that one push may take until the server's report; hooks that decide about it included.
 const PUSH_LIMIT: Duration = Duration::from_secs(12);
-/// The longest that a host's wish to be left alone is heeded.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Which branch of which repository.
 #[derive(Debug, Clone)]
@@ -248,7 +246,7 @@ impl Repository {
     /// Remembers that the host wants to be left alone.
     fn heed(&self, error: &RemoteError) {
         if let Some(pause) = error.retry_after {
-            let end = Instant::now() + pause.min(LONGEST_PAUSE);
+            let end = Instant::now() + pause;
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, error.clone()));
         }
     }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 const BEGINNING: usize = 8;
 
 /// Takes what the request carried out of words that a host sent back. They may have been cut off within it.
-pub(super) fn strike(words: &mut String, authorization: &str) {
+pub(crate) fn strike(words: &mut String, authorization: &str) {
     let token = authorization.split_once(' ').map_or("", |(_, token)| token);
     let decoded =
         STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();

@@ -7,10 +7,13 @@ use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
+use failover_core::history;
 use failover_core::intent::{Intent, Selection};
-use failover_core::name::{Actor, Role, ServiceName};
+use failover_core::name::{Actor, IdempotencyKey, Role, ServiceName};
 use failover_core::plan::{Plan, unknown_service};
 use failover_core::render;
+use http_body_util::LengthLimitError;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
@@ -57,12 +60,13 @@ pub(super) async fn read_body(body: Body) -> Result<Bytes, Answer> {
     let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await.map_err(|_| {
         Answer::problem(Code::InvalidBody, "the body did not arrive in time", "send the whole body at once")
     })?;
-    body.map_err(|_| {
-        Answer::problem(
+    body.map_err(|error| match error.into_inner().downcast::<LengthLimitError>() {
+        Ok(_) => Answer::problem(
             Code::BodyTooLarge,
-            format!("the body has more than {MAX_BODY} bytes or broke off"),
+            format!("the body has more than {MAX_BODY} bytes"),
             "send only the options of a move",
-        )
+        ),
+        Err(_) => Answer::problem(Code::InvalidBody, "the body broke off", "send the whole body"),
     })
 }
 
@@ -78,26 +82,15 @@ pub(super) async fn carry_out(
     let service = service_name(&state, &request.service)?;
     if let Some(webhook) = options.webhook {
         match webhook.read(&body, &service, to).map_err(|problem| Answer::problems(&[problem]))? {
-            Alarm::Raised { reason, key } => {
+            Alarm::Raised { reason, key, began } => {
                 options.reason = options.reason.or(reason);
                 options.idempotency_key = options.idempotency_key.or(key);
-            }
-            Alarm::Quiet(why) => {
-                // A misspelt name must show when the monitor is tried out, not when it matters.
-                let config = &newest(&state)?.config;
-                if config.get(&service).is_none() {
-                    return Err(unknown_service(config, service.as_str()).into());
+                let view = newest(&state)?;
+                if let Some(why) = decided_since(&view, &service, began, options.idempotency_key.as_ref()) {
+                    return ignored(&view, &service, to, &why);
                 }
-                let answer = json!({
-                    "changed": false,
-                    "commit": null,
-                    "operation_id": null,
-                    "service": service,
-                    "to": to,
-                    "ignored": why,
-                });
-                return Ok(Readable(answer).into_response());
             }
+            Alarm::Quiet(why) => return ignored(&*newest(&state)?, &service, to, &why),
         }
     }
     let dry_run = options.dry_run;
@@ -106,6 +99,40 @@ pub(super) async fn carry_out(
         return show_plan(&state, &intent, &request.headers, answer::dry_run).await;
     }
     moved(&state, intent, answer::moved).await
+}
+
+/// Why an alarm moves nothing: the service was moved after all of it had begun, so the alarm is no news to whoever did
+/// that. The repetition of an alarm that moved the service itself is answered with that move.
+fn decided_since(
+    view: &View,
+    service: &ServiceName,
+    began: Option<Timestamp>,
+    key: Option<&IdempotencyKey>,
+) -> Option<String> {
+    let began = began?;
+    let is_repeated = key.is_some() && view.events.iter().any(|event| event.idempotency_key.as_ref() == key);
+    let last = history::last_of(&view.events, service)?;
+    (!is_repeated && last.time > began).then(|| {
+        let (commit, time) = (&last.commit, last.time);
+        format!("the alarm began at {began}, and {service} was moved after that, at {time} by {commit}")
+    })
+}
+
+/// The answer to an alarm that moves nothing.
+fn ignored(view: &View, service: &ServiceName, to: Role, why: &str) -> Result<Response, Answer> {
+    // A misspelt name must show when the monitor is tried out, not when it matters.
+    if view.config.get(service).is_none() {
+        return Err(unknown_service(&view.config, service.as_str()).into());
+    }
+    let answer = json!({
+        "changed": false,
+        "commit": null,
+        "operation_id": null,
+        "service": service,
+        "to": to,
+        "ignored": why,
+    });
+    Ok(Readable(answer).into_response())
 }
 
 /// Carries out a move that was asked for by whomever; `json` writes the answer.

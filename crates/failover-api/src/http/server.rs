@@ -1,8 +1,9 @@
 //! Connections: how many, how slow, and how they end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +23,9 @@ use tower_service::Service;
 
 /// More connections than these wait to be accepted, so that nobody can take all file descriptors.
 const MAX_CONNECTIONS: usize = 256;
+/// One address has no more than these, so that it leaves some for others, probes above all. A proxy in front is one
+/// address, and needs one connection for each request that is under way.
+const MAX_OF_ONE: usize = 64;
 /// How long a client may take to send a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// The age at which a connection ends, so that a client that reads nothing cannot keep it. A move takes a minute
@@ -38,6 +42,7 @@ pub(super) async fn accept(
 ) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let peers = Arc::<Peers>::default();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let next = async || {
@@ -48,9 +53,13 @@ pub(super) async fn accept(
     while let Some((slot, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok((stream, peer)) => {
+                let Some(place) = peers.place(peer.ip().to_canonical()) else {
+                    tracing::debug!(%peer, "a connection too many of one address was ended");
+                    continue;
+                };
                 let connection = connections.watch(serve(&http, stream, peer, router.clone()));
                 tokio::spawn(async move {
-                    let _slot = slot;
+                    let _held = (slot, place);
                     match tokio::time::timeout(MAX_AGE, connection).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => tracing::debug!(%error, %peer, "a connection broke"),
@@ -65,6 +74,42 @@ pub(super) async fn accept(
         }
     }
     connections
+}
+
+/// How many connections each address has.
+#[derive(Debug, Default)]
+struct Peers(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection of an address.
+#[derive(Debug)]
+struct Place {
+    peers: Arc<Peers>,
+    address: IpAddr,
+}
+
+impl Peers {
+    /// A place for one more connection, unless the address has all of its own already.
+    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = peers.entry(address).or_default();
+        if *count >= MAX_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { peers: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut peers = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = peers.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                peers.remove(&self.address);
+            }
+        }
+    }
 }
 
 type Connection<S> = http1::Connection<TokioIo<TcpStream>, S>;

@@ -2,8 +2,11 @@
 
 use failover_core::code::{Code, Problem};
 use failover_core::name::{IdempotencyKey, Reason, Role, ServiceName};
+use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 /// How to read a monitor's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(super) enum Alarm {
         reason: Option<Reason>,
         /// The same for each repetition of this alarm.
         key: Option<IdempotencyKey>,
+        /// When the youngest part of it began. Whoever moved the service after that knew of it.
+        began: Option<Timestamp>,
     },
     /// Nothing is to do, and why.
     Quiet(String),
@@ -51,29 +56,46 @@ impl Webhook {
             Problem::new(Code::InvalidBody, detail, hint)
         };
         match self {
-            Self::Any => Ok(Alarm::Raised { reason: None, key: None }),
+            Self::Any => Ok(Alarm::Raised { reason: None, key: None, began: None }),
             Self::Alertmanager => match serde_json::from_slice(body) {
-                Ok(notification) => Ok(alertmanager(&notification, service, to)),
+                Ok(Object(notification)) => {
+                    alertmanager(&notification, service, to).map_err(|why| wrong("Alertmanager", why))
+                }
                 Err(error) => Err(wrong("Alertmanager", error.to_string())),
             },
             Self::UptimeKuma => match serde_json::from_slice(body) {
-                Ok(notification) => uptime_kuma(notification).map_err(|why| wrong("Uptime Kuma", why)),
+                Ok(Object(beat)) => uptime_kuma(beat).map_err(|why| wrong("Uptime Kuma", why)),
                 Err(error) => Err(wrong("Uptime Kuma", error.to_string())),
             },
         }
     }
 }
 
+/// A JSON object: by itself a list of the same length would do as well.
+#[derive(Default)]
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Map::deserialize(deserializer)?;
+        T::deserialize(Value::Object(object)).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
 #[derive(Deserialize)]
 struct Notification {
+    version: String,
+    /// How many alerts of the group do not stand here, for `max_alerts`.
+    #[serde(rename = "truncatedAlerts", default)]
+    truncated_alerts: u64,
     status: Status,
     #[serde(rename = "groupKey")]
     group_key: String,
     #[serde(rename = "commonLabels", default)]
-    common_labels: Labels,
+    common_labels: Object<Labels>,
     #[serde(rename = "commonAnnotations", default)]
-    common_annotations: Annotations,
-    alerts: Vec<Alert>,
+    common_annotations: Object<Annotations>,
+    alerts: Vec<Object<Alert>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -90,7 +112,7 @@ struct Annotations {
 struct Alert {
     status: Status,
     #[serde(rename = "startsAt")]
-    starts_at: jiff::Timestamp,
+    starts_at: Timestamp,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +122,26 @@ enum Status {
     Resolved,
 }
 
-fn alertmanager(notification: &Notification, service: &ServiceName, to: Role) -> Alarm {
-    let firing = notification.alerts.iter().filter(|alert| alert.status == Status::Firing);
-    let (Status::Firing, Some(began)) = (notification.status, firing.map(|alert| alert.starts_at).min())
+fn alertmanager(notification: &Notification, service: &ServiceName, to: Role) -> Result<Alarm, String> {
+    if notification.version != "4" {
+        return Err(format!("its version is {:?}, and only 4 is known", notification.version));
+    }
+    let alerts = notification.alerts.iter().map(|Object(alert)| alert);
+    let firing = alerts.filter(|alert| alert.status == Status::Firing).map(|alert| alert.starts_at);
+    let (Status::Firing, Some(began), Some(youngest)) =
+        (notification.status, firing.clone().min(), firing.max())
     else {
-        return Alarm::Quiet("the alarm is resolved".to_owned());
+        return Ok(Alarm::Quiet("the alarm is resolved".to_owned()));
     };
-    let name = notification.common_labels.alertname.as_deref().unwrap_or("alarm");
-    let text = match &notification.common_annotations.summary {
+    // Of those left out nobody can say whether they are new.
+    if notification.truncated_alerts > 0 {
+        let left_out = notification.truncated_alerts;
+        return Err(format!("max_alerts left out {left_out} alerts; raise it, or group by fewer things"));
+    }
+    let Object(labels) = &notification.common_labels;
+    let Object(annotations) = &notification.common_annotations;
+    let name = labels.alertname.as_deref().unwrap_or("alarm");
+    let text = match &annotations.summary {
         Some(summary) => format!("Alertmanager, {name}: {summary}"),
         None => format!("Alertmanager, {name}"),
     };
@@ -115,13 +149,14 @@ fn alertmanager(notification: &Notification, service: &ServiceName, to: Role) ->
     let identity = [&*notification.group_key, &began.to_string(), service.as_str(), to.as_str()].join("\n");
     let hash = digest(&SHA256, identity.as_bytes());
     let hash: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Alarm::Raised { reason: one_line(&text), key: IdempotencyKey::new(format!("alertmanager-{hash}")).ok() }
+    let key = IdempotencyKey::new(format!("alertmanager-{hash}")).ok();
+    Ok(Alarm::Raised { reason: one_line(&text), key, began: Some(youngest) })
 }
 
 #[derive(Deserialize)]
 struct Beat {
-    heartbeat: Option<Heartbeat>,
-    monitor: Option<Monitor>,
+    heartbeat: Option<Object<Heartbeat>>,
+    monitor: Option<Object<Monitor>>,
     msg: Option<String>,
 }
 
@@ -137,7 +172,7 @@ struct Monitor {
 }
 
 fn uptime_kuma(beat: Beat) -> Result<Alarm, String> {
-    let Some(heartbeat) = beat.heartbeat else {
+    let Some(Object(heartbeat)) = beat.heartbeat else {
         // Its button "Test" sends only a message.
         return match beat.msg {
             Some(_) => Ok(Alarm::Quiet("the message is about no heartbeat".to_owned())),
@@ -146,12 +181,13 @@ fn uptime_kuma(beat: Beat) -> Result<Alarm, String> {
     };
     match heartbeat.status {
         0 => {
-            let name = beat.monitor.and_then(|monitor| monitor.name).unwrap_or_else(|| "monitor".to_owned());
+            let name =
+                beat.monitor.and_then(|Object(monitor)| monitor.name).unwrap_or_else(|| "monitor".to_owned());
             let text = match heartbeat.msg {
                 Some(message) => format!("Uptime Kuma, {name}: {message}"),
                 None => format!("Uptime Kuma, {name}"),
             };
-            Ok(Alarm::Raised { reason: one_line(&text), key: None })
+            Ok(Alarm::Raised { reason: one_line(&text), key: None, began: None })
         }
         1 => Ok(Alarm::Quiet("the monitor is up".to_owned())),
         2 => Ok(Alarm::Quiet("the monitor is not sure yet".to_owned())),
@@ -230,6 +266,9 @@ mod tests {
             r#"{"status": "firing"}"#,
             &DOWN.replacen("firing", "burning", 1),
             &DOWN[..200],
+            &DOWN.replacen('4', "3", 1),
+            &DOWN.replacen("\"status\"", "\"truncatedAlerts\": 1, \"status\"", 1),
+            r#"["4", 0, "firing", "x", {}, {}, [["firing", "2026-11-24T02:00:00Z"]]]"#,
         ] {
             assert!(read(Webhook::Alertmanager, body).is_err(), "{body}");
         }
@@ -239,12 +278,14 @@ mod tests {
             "[]",
             r#"{"heartbeat": {}}"#,
             r#"{"heartbeat": {"status": 7}}"#,
+            "[[0, null], [null], null]",
+            r#"{"heartbeat": [0, null]}"#,
             r#"{"heartbeat": {"status": "0"}}"#,
         ] {
             assert!(read(Webhook::UptimeKuma, body).is_err(), "{body}");
         }
         let down = r#"{"heartbeat": {"status": 0, "msg": "timeout of 48000ms exceeded"}, "monitor": {"name": "k3s-w1"}, "msg": "x"}"#;
-        let Ok(Alarm::Raised { reason, key: None }) = read(Webhook::UptimeKuma, down) else {
+        let Ok(Alarm::Raised { reason, key: None, .. }) = read(Webhook::UptimeKuma, down) else {
             panic!("not raised")
         };
         assert_eq!(reason.unwrap().as_str(), "Uptime Kuma, k3s-w1: timeout of 48000ms exceeded");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use failover_core::code::{Code, Problem};
 use failover_core::name::{CommitId, RepoPath, Revision};
-use tokio::sync::{MutexGuard, watch};
+use tokio::sync::{MutexGuard, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +51,9 @@ pub struct Pipeline {
     reader: Arc<Mutex<view::Reader>>,
     /// Held while the remote is read or written.
     writer: tokio::sync::Mutex<()>,
+    /// Held while a plan is made that only is shown: anybody may ask for it, and it takes a core and, of a large
+    /// manifest, many megabytes.
+    planning: Semaphore,
     /// Pushes without an answer.
     pub(super) doubts: Mutex<Vec<Doubt>>,
     pub(super) moves: TaskTracker,
@@ -96,6 +99,7 @@ impl Pipeline {
             refusal: watch::Sender::new(None),
             reader: Arc::default(),
             writer: tokio::sync::Mutex::new(()),
+            planning: Semaphore::new(PLANS_AT_ONCE),
             doubts: Mutex::default(),
             moves: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -115,8 +119,13 @@ impl Pipeline {
     /// What a move would do, on the newest view. Touches nothing.
     ///
     /// # Errors
-    /// As a move, but for the remote.
+    /// As a move, but for the remote; or too many plans are being made.
     pub async fn dry_run<W: Wanted>(&self, wanted: &W) -> Result<(W::Plan, Arc<View>), MoveError> {
+        let turn = tokio::time::timeout(PLANNING_LIMIT, self.planning.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            let detail = "earlier plans were still being made";
+            return Err(MoveError::problem(Code::Busy, detail, "ask again; a move does not wait for them"));
+        };
         let view = self.view.borrow().clone().ok_or_else(|| self.no_view())?;
         let plan = plan_on(&view, wanted).await??;
         Ok((plan, view))
@@ -402,6 +411,10 @@ impl Pipeline {
     }
 }
 
+/// How many plans are made at a time that are only shown.
+const PLANS_AT_ONCE: usize = 2;
+/// How long somebody waits for a turn.
+const PLANNING_LIMIT: Duration = Duration::from_secs(10);
 /// How long receivers that are being told can hold up the end of the process.
 const TELLING_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::support::api::{Reply, Server};
 use crate::support::git::Repository;
-use crate::support::process::PATIENCE;
+use crate::support::process::{PATIENCE, run};
 use crate::support::scene::{Scene, config, manifest, manifest_path};
 
 const PROMOTE: &str = "/api/failover/sonarr/promote";
@@ -203,6 +204,48 @@ fn many_requests_leave_no_memory_behind() {
     // Far above what an allocator keeps, far below what a leak of every answer would take.
     let some = 16 * 1024 * 1024;
     assert!(after.now < before.now + some && after.peak < before.peak + some, "{before:?} became {after:?}");
+}
+
+#[test]
+fn plans_that_anybody_may_ask_for_are_made_one_after_another() {
+    let mut large = manifest("sonarr");
+    for number in 0..1500 {
+        large += &format!(
+            "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: media}}"
+        );
+    }
+    let repository = Repository::new([(manifest_path("sonarr"), large.as_str())]);
+    let scene = Scene::with(repository, &config(&["sonarr"]));
+    let server = scene.serve();
+    let first = server.get("/api/failover/sonarr/promote?dry-run=true");
+    assert_eq!(first.status, 200, "{}", first.text);
+    let before = server.memory();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                let reply = server.get("/api/failover/sonarr/promote?dry-run=true");
+                assert!(reply.status == 200 || reply.json["code"] == "busy", "{}", reply.text);
+            });
+        }
+    });
+    let after = server.memory();
+    // Forty at once take several times as much.
+    assert!(after.peak < before.peak + 48 * 1024 * 1024, "{before:?} became {after:?}");
+}
+
+#[test]
+fn one_address_leaves_connections_for_others() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let address = server.url("").trim_start_matches("http://").to_owned();
+    let idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    // The last of them is ended at once, so the server has seen them all.
+    let mut last = idle.last().unwrap();
+    last.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(last.read(&mut [0]), Ok(0) | Err(_)));
+    let url = server.url("/livez");
+    let probe = run(Command::new("curl").args(["-sS", "--max-time", "10", "--interface", "127.0.0.2", &url]));
+    assert!(String::from_utf8_lossy(&probe.stdout).contains("\"ok\""), "{probe:?}");
 }
 
 #[test]

@@ -236,14 +236,15 @@ fn a_sick_host_is_left_alone_for_as_long_as_it_asks() {
     for status in [503, 429] {
         let scene = Scene::new(&["sonarr"]);
         let (https, _secret, server) = serve(&scene, Access::Basic);
-        https.fall_sick(status, 600);
+        https.fall_sick(status, 9_223_372_036_854_775_807);
         let refused = || {
             let reply = server.promote("sonarr");
             reply.assert_problem(502, "remote-unreachable");
             let seconds =
                 reply.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             let seconds: u32 = seconds.unwrap_or_else(|| panic!("no Retry-After: {}", reply.text));
-            assert!((1..=600).contains(&seconds), "{seconds}");
+            // A gateway that names a day may be back in a moment.
+            assert!((1..=60).contains(&seconds), "{seconds}");
             https.turned_away().len()
         };
         let seen = refused();

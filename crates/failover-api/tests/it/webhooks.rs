@@ -39,6 +39,20 @@ fn last_message(repository: &Repository) -> String {
 }
 
 #[test]
+fn an_alarm_is_refused_by_a_hold_and_not_content_with_it() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let firing = alert("firing", "2026-01-24T02:00:00Z").to_string();
+    let body = r#"{"services": ["sonarr"], "reason": "new disk in k3s-w2"}"#;
+    server.post("/api/holds", body, &[JSON]).commit();
+    server.post(ALERTMANAGER, &firing, &[JSON]).assert_problem(423, "held");
+    server.request("DELETE", "/api/holds?services=sonarr", "", &[]).commit();
+    // Neither the hold nor its release, which both came after the alarm, is somebody's move.
+    let moved = server.post(ALERTMANAGER, &firing, &[JSON]);
+    assert_eq!((&moved.json["changed"], moved.json.get("ignored")), (&json!(true), None), "{}", moved.text);
+}
+
+#[test]
 fn an_alarm_moves_a_service_once() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();
@@ -57,7 +71,7 @@ fn an_alarm_moves_a_service_once() {
     assert_eq!(server.status("sonarr").json["active"], "primary");
 
     // The next alarm is another.
-    let next = server.post(ALERTMANAGER, &alert("firing", "2026-11-25T02:00:00Z").to_string(), &[JSON]);
+    let next = server.post(ALERTMANAGER, &alert("firing", "2099-11-25T02:00:00Z").to_string(), &[JSON]);
     assert_eq!(
         (&next.json["changed"], &next.json["replayed"]),
         (&json!(true), &json!(false)),
@@ -65,6 +79,35 @@ fn an_alarm_moves_a_service_once() {
         next.text
     );
     assert_eq!(scene.repository.commit_count(), 4);
+}
+
+#[test]
+fn a_part_of_an_alarm_that_lasts_does_not_move_against_whoever_moved_back() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let mut both = alert("firing", "2026-11-24T02:00:00Z");
+    let mut second = both["alerts"][0].clone();
+    second["startsAt"] = json!("2026-11-24T03:00:00Z");
+    both["alerts"].as_array_mut().unwrap().push(second);
+    assert_eq!(server.post(ALERTMANAGER, &both.to_string(), &[JSON]).json["changed"], true);
+    assert_eq!(server.demote("sonarr").json["changed"], true);
+
+    // The older alert ends, the group still fires.
+    both["alerts"][0]["status"] = json!("resolved");
+    for _ in 0..2 {
+        let rest = server.post(ALERTMANAGER, &both.to_string(), &[JSON]);
+        assert_eq!((rest.status, &rest.json["changed"]), (200, &json!(false)), "{}", rest.text);
+        let ignored = rest.json["ignored"].as_str().unwrap();
+        assert!(
+            ignored.starts_with("the alarm began at 2026-11-24T03:00:00Z, and sonarr was moved after that")
+        );
+        both["alerts"].as_array_mut().unwrap().remove(0);
+    }
+    assert_eq!(server.status("sonarr").json["active"], "primary");
+
+    // One that begins after that is news.
+    both["alerts"] = alert("firing", "2099-11-24T02:00:00Z")["alerts"].clone();
+    assert_eq!(server.post(ALERTMANAGER, &both.to_string(), &[JSON]).json["changed"], true);
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Host for Web {
 
     fn misbehave(&self, random: &mut Rng) -> &'static str {
         if random.bool() {
-            self.server.fall_sick(503, u32::from(random.bool()));
+            self.server.fall_sick(503, u64::from(random.bool()));
             thread::sleep(Duration::from_millis(random.u64(50..400)));
             self.server.recover();
             return "sick";

@@ -147,7 +147,7 @@ impl HttpsServer {
     }
 
     /// Everything is answered with this status and `Retry-After`, until [`Self::recover`].
-    pub(crate) fn fall_sick(&self, status: u16, retry_after_seconds: u32) {
+    pub(crate) fn fall_sick(&self, status: u16, retry_after_seconds: u64) {
         let script = format!(
             "#!/bin/sh\necho \"$REQUEST_METHOD $REQUEST_URI\" >> '{}'\n\
              printf 'Status: {status}\\r\\nRetry-After: {retry_after_seconds}\\r\\nContent-Type: text/plain\\r\\n\\r\\nnot now\\n'\n",
