@@ -326,6 +326,29 @@ fn a_wrong_clock_neither_ends_a_cooldown_nor_makes_it_last_for_ever() {
 }
 
 #[test]
+fn a_cooldown_that_reaches_further_back_than_the_commits_is_told_of() {
+    let scene =
+        Scene::with(Repository::new([(manifest_path("sonarr"), manifest("sonarr"))]), &cooling(&["sonarr"]));
+    let server = scene.serve();
+    server.promote("sonarr").commit();
+    // So many commits later the failover is out of sight.
+    let now = failover_api::clock::now().as_second();
+    let mut stream = String::new();
+    for number in 0..300 {
+        let from = if number == 0 { "from refs/heads/main^0\n" } else { "" };
+        stream.push_str(&format!("commit refs/heads/main\ncommitter A <a@b> {now} +0000\ndata 1\nx\n{from}M 100644 inline notes.txt\ndata <<E\n{number}\nE\n"));
+    }
+    feed(git(scene.repository.path()).args(["fast-import", "--quiet"]), stream.as_bytes());
+    let fresh = scene.serve();
+    let finding = fresh.status("sonarr").json["findings"][0].clone();
+    assert_eq!((&finding["check"], &finding["verdict"]), (&json!("cooldown"), &json!("warn")), "{finding}");
+    assert!(finding["detail"].as_str().unwrap().contains("is not known"), "{finding}");
+    let moved = fresh.demote("sonarr");
+    moved.commit();
+    assert_eq!(moved.json["findings"][0]["check"], "cooldown");
+}
+
+#[test]
 fn a_batch_leaves_out_what_is_held_only_when_it_may() {
     let scene = Scene::new(&["jellyfin", "radarr", "sonarr"]);
     let server = scene.serve();
