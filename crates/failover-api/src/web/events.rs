@@ -23,7 +23,7 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
             @match &event.kind {
                 EventKind::Hold => {
                     strong { "Hold" } " on " (services(event)) " until "
-                    @match event.until { Some(until) => (words::time(until)), None => "it is released" }
+                    @match event.until { Some(until) => (words::moment(until)), None => "it is released" }
                 },
                 EventKind::Release => { strong { "Release" } " of " (services(event)) },
                 EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {

@@ -57,7 +57,7 @@ pub(super) fn of_service(service: &Service, view: &View, now: Timestamp) -> Mark
                     }
                     @if let Some(cooldown) = &cooldown {
                         li class="block" {
-                            p { "Moved to backup " (words::time(cooldown.after.at)) "; its cooldown lasts until " (words::time(cooldown.until)) "." }
+                            p { "Moved to backup " (words::time(cooldown.after.at)) "; its cooldown lasts until " (words::moment(cooldown.until)) "." }
                         }
                     }
                 }
@@ -74,7 +74,7 @@ fn sentence(hold: &Hold, now: Timestamp) -> Markup {
         }
         @if hold.is_expired(now) { " was held by " } @else { " is held by " }
         (hold.owner) " until "
-        @match hold.until { Some(until) => (words::time(until)), None => "it is released" }
+        @match hold.until { Some(until) => (words::moment(until)), None => "it is released" }
         ": " span class="reason" { (hold.reason) }
         @if let Some(oddity) = hold.oddity(now) { " (" (oddity) ")" }
     }

@@ -50,8 +50,8 @@ pub(super) async fn page(
     let pages = state.pipeline.commit_pages();
     let main = html! {
         p class="back" { a href={ "/services/" (service) } { "Back to " (service) } }
-        (holds::banner(&view, clock::now()))
         div class="title" { h1 { (title) } (words::state(active)) }
+        (holds::banner(&view, clock::now()))
         div id="plan" data-hold { (shown(&plan, &service, active)) }
         p id="moved-on" class="banner" role="status" hidden {
             "The repository has changed, and so has this plan. " a href="" { "Show the plan as it is now" }

@@ -52,9 +52,9 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
     let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
         div id="service" data-live data-service=(service.name) data-active=(active) {
-            (holds::banner(view, now))
             div class="title" { h1 { (service.name) } (words::state(active)) (holds::mark(service, view, now)) }
             p class="lead" { (sentence(active)) }
+            (holds::banner(view, now))
             p class="actions" {
                 (plan(service, to, true))
                 @if active == Active::Mixed { " " (plan(service, to.other(), false)) }

@@ -75,6 +75,9 @@ fn a_hold_stops_every_replica_and_a_release_frees_them() {
         let plan = server.get("/api/failover/sonarr/promote?dry-run=true").json;
         assert_eq!(plan["blocked_by"][0]["check"], "held");
     }
+    let service = one.get("/services/sonarr").text;
+    let until = held.json["holds"][0]["until"].as_str().unwrap().replace('T', " ");
+    assert!(service.contains(&format!("<span class=\"moment\">{} UTC</span>", &until[..16])), "{service}");
     // A view that one replica has not renewed is no excuse: a page shows what it knows.
     assert!(other.get("/").text.contains("held"));
 
