@@ -14,7 +14,7 @@ use failover_core::name::{
 use failover_core::topology::{Active, Side};
 use schemars::JsonSchema;
 
-use super::hold_answers::{Cooldown, Hold};
+use super::hold_answers::{Cooldown, Hold, REASON};
 use crate::operations::Operation;
 
 /// Every service and where it is.
@@ -561,7 +561,5 @@ pub(super) struct BatchOptions {
     options: MoveOptions,
 }
 
-/// One line that is not empty.
-pub(super) const REASON: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$";
 /// A role, a full commit id or a revision.
 pub(super) const EXPECT: &str = "^(primary|backup|mixed|unknown|(.*:)?[0-9a-f]{40}|(.*:)?[0-9a-f]{64})$";

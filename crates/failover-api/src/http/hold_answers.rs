@@ -7,8 +7,6 @@ use failover_core::name::{Actor, CommitId, OperationId, Reason, Revision, Servic
 use jiff::Timestamp;
 use schemars::JsonSchema;
 
-use super::answers::REASON;
-
 /// A hold: on one service, or with `all` on every one.
 #[derive(JsonSchema)]
 pub(super) struct Hold {
@@ -168,3 +166,6 @@ pub(super) struct HoldOptions {
     #[schemars(rename = "dry-run", skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
 }
+
+/// One line that is not empty.
+pub(super) const REASON: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$";

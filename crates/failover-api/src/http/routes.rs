@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::answer::Readable;
 use super::answers::{
     Alive, BatchMovedOrPlan, BatchOptions, EXPECT, Health, History, MoveOptions, MovedOrPlan, Operations,
-    Plan, REASON, ServiceList, ServiceStatus, StreamedEvent,
+    Plan, ServiceList, ServiceStatus, StreamedEvent,
 };
-use super::hold_answers::{HoldDoneOrPlan, HoldList, HoldOptions};
+use super::hold_answers::{HoldDoneOrPlan, HoldList, HoldOptions, REASON};
 use super::moves::ServiceRequest;
 use super::route::{Parameter, Place, Route};
 use super::state::AppState;
