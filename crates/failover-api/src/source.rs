@@ -58,13 +58,8 @@ impl Followed for ConfigState {
         match found {
             Ok(config) => {
                 self.generation += 1;
-                if config
-                    .services()
-                    .any(|service| service.cooldown.is_some() || service.max_data_age.is_some())
-                {
-                    tracing::warn!(
-                        "cooldown and max_data_age are checked but nothing acts on them in this version"
-                    );
+                if config.services().any(|service| service.max_data_age.is_some()) {
+                    tracing::warn!("max_data_age is checked but nothing acts on it in this version");
                 }
                 tracing::info!(
                     services = config.services().len(),

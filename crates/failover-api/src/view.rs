@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use failover_core::brake;
+use failover_core::check::{self, Finding};
 use failover_core::code::{Code, Problem};
-use failover_core::config::Config;
+use failover_core::config::{Config, HOLDS_PATH};
 use failover_core::history::{self, CommitRecord, Event};
-use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision, ServiceName};
+use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision, Role, ServiceName};
+use failover_core::restraint::{HoldsFile, Restraints};
 use failover_core::topology::ServiceState;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree, is_kustomization};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::git::{Mirror, MirrorError, RemoteError};
+use crate::git::{Lying, Mirror, MirrorError, RemoteError};
 
 /// The branch at one commit as one config sees it.
 #[derive(Debug)]
@@ -35,6 +39,14 @@ impl View {
     #[must_use]
     pub fn age_seconds(&self) -> u64 {
         self.seen.elapsed().as_secs()
+    }
+
+    /// Everything found about moving a service of this view to `to`.
+    #[must_use]
+    pub fn findings(&self, state: &ServiceState<'_>, to: Role, now: Timestamp) -> Vec<Finding> {
+        let mut found = brake::findings(state, to, &self.tree.restraints, now);
+        found.extend(check::findings(state, to, &self.tree));
+        found
     }
 }
 
@@ -106,7 +118,16 @@ impl Reader {
         let commits = records.iter().map(|record| record.id.clone()).collect();
         (self.listing, self.sources, self.records) = (Arc::clone(&listing), kept, records);
         self.listed = Some((commit.clone(), root.cloned()));
-        let tree = Tree { revision: Revision { branch, commit }, listing, sources };
+        // Wherever manifests are searched, it lies at the top.
+        let holds = match RepoPath::new(HOLDS_PATH) {
+            Ok(path) => mirror.file_at(&commit, &path)?,
+            Err(_) => Lying::Other,
+        };
+        let restraints = Restraints {
+            holds: Arc::new(holds_file(holds)),
+            failovers: Arc::new(history::failovers(&self.records, &events)),
+        };
+        let tree = Tree { revision: Revision { branch, commit }, listing, sources, restraints };
         let problems = config.services().flat_map(|service| {
             let problems = ServiceState::read(service, &tree).problems;
             problems.into_iter().map(|problem| (service.name.clone(), problem))
@@ -130,6 +151,16 @@ impl Reader {
             }
         }
         Ok((BTreeMap::new(), mirror.manifest_changes(None, commit, root)?))
+    }
+}
+
+/// The holds file, by what lies in its place.
+#[must_use]
+pub fn holds_file(lying: Lying) -> HoldsFile {
+    match lying {
+        Lying::Nothing => HoldsFile::default(),
+        Lying::File(bytes) => HoldsFile::read(&bytes),
+        Lying::Other => HoldsFile::not_a_file(),
     }
 }
 

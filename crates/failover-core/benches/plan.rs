@@ -19,6 +19,7 @@ use failover_core::intent::Intent;
 use failover_core::name::{BlobId, BranchName, CommitId, OperationId, RepoPath, Revision, Role, ServiceName};
 use failover_core::plan::{Plan, plan};
 use failover_core::render::unified_diff;
+use failover_core::restraint::Restraints;
 use failover_core::topology::ServiceState;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use jiff::Timestamp;
@@ -254,7 +255,7 @@ fn tree(files: &Files, config: &Config) -> Tree {
     let sources = sources.collect();
     let revision =
         Revision { branch: BranchName::new("main").unwrap(), commit: CommitId::new("0".repeat(40)).unwrap() };
-    Tree { revision, listing: Arc::new(listing), sources }
+    Tree { revision, listing: Arc::new(listing), sources, restraints: Restraints::default() }
 }
 
 fn intent(count: usize) -> Intent {

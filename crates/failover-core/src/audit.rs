@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use crate::check::{Check, Verdict};
 use crate::code::{Code, Problem};
-use crate::config::{Config, Service, SettingKind};
+use crate::config::{Config, HOLDS_PATH, Scope, Service, SettingKind};
 use crate::field::{Segment, Value};
 use crate::intent::Intent;
 use crate::inventory::{ClaimName, Inventory, Origin, Volume};
 use crate::name::{OperationId, RepoPath, Role, ServiceName};
 use crate::plan::{Rejection, plan};
+use crate::restraint::Restraints;
 use crate::topology::{Active, ServiceState};
 use crate::tree::Tree;
 use crate::yaml::Place;
@@ -74,11 +75,13 @@ pub enum Rule {
     ClaimShared,
     /// Every app with a second claim is in the config.
     AppLeftOut,
+    /// Every hold is on a service of the config.
+    HoldUnknown,
 }
 
 impl Rule {
     /// The rules that only this look at a repository has, apart from codes and checks.
-    pub const OWN: [Self; 7] = [
+    pub const OWN: [Self; 8] = [
         Self::ClaimMissing,
         Self::CapacityDiffers,
         Self::VolumeTooSmall,
@@ -86,6 +89,7 @@ impl Rule {
         Self::SameNode,
         Self::ClaimShared,
         Self::AppLeftOut,
+        Self::HoldUnknown,
     ];
 
     /// As outputs name it.
@@ -101,6 +105,7 @@ impl Rule {
             Self::SameNode => "same-node",
             Self::ClaimShared => "claim-shared",
             Self::AppLeftOut => "app-left-out",
+            Self::HoldUnknown => "hold-unknown",
         }
     }
 }
@@ -115,9 +120,12 @@ impl fmt::Display for Rule {
 #[must_use]
 pub fn audit(config: &Config, tree: &Tree) -> Vec<Notice> {
     let inventory = Inventory::of(tree);
-    let mut notices = audit_services(config, tree, &inventory);
+    // A hold stops a move on purpose, and is no mistake.
+    let free = Tree { restraints: Restraints::default(), ..tree.clone() };
+    let mut notices = audit_services(config, &free, &inventory);
     let mut audit = Audit { inventory: &inventory, notices: Vec::new() };
     audit.left_out(config);
+    audit.holds(config, &tree.restraints);
     notices.append(&mut audit.notices);
     notices
 }
@@ -151,6 +159,36 @@ impl Audit<'_> {
         let notice = Notice { rule, level, service, detail, hint, at };
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
+        }
+    }
+
+    /// The holds file can be read, and what it names is configured.
+    fn holds(&mut self, config: &Config, restraints: &Restraints) {
+        let file = &restraints.holds;
+        let holds = match file.known() {
+            Ok(holds) => holds,
+            Err(problems) => {
+                for problem in problems {
+                    let Some(at) = place_of(&problem) else { continue };
+                    let rule = Rule::Code(problem.code);
+                    self.add(rule, Level::Error, None, at, problem.detail, &problem.hint);
+                }
+                return;
+            }
+        };
+        let Ok(path) = RepoPath::new(HOLDS_PATH) else { return };
+        for hold in holds.iter() {
+            let Scope::Service(name) = &hold.scope else { continue };
+            if config.get(name).is_some() {
+                continue;
+            }
+            let hint = match config.nearest(name.as_str()).first() {
+                Some(near) => format!("did you mean {near}? otherwise remove the hold"),
+                None => "correct the name, or remove the hold".to_owned(),
+            };
+            let detail = format!("the hold of {} is on {name}, which is not in the config", hold.owner);
+            let at = At::File(path.clone(), hold.place);
+            self.add(Rule::HoldUnknown, Level::Error, None, at, detail, &hint);
         }
     }
 

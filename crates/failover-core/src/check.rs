@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::change::pending;
+use crate::code::Code;
 use crate::config::{SettingKind, Target};
 use crate::field::Value;
 use crate::name::{Kind, ObjectName, Role, ServiceName};
@@ -57,6 +58,10 @@ impl<'a> Object<'a> {
 /// A check, by the name that a caller overrides it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
+    /// Somebody holds the service where it is.
+    Held,
+    /// The service was failed over not long ago.
+    Cooldown,
     /// A field has a value that the config does not know.
     UnexpectedValue,
     /// The settings of a service disagree.
@@ -87,7 +92,9 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
+        Self::Held,
+        Self::Cooldown,
         Self::UnexpectedValue,
         Self::MixedState,
         Self::KeyAdded,
@@ -107,6 +114,8 @@ impl Check {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "held",
+            Self::Cooldown => "cooldown",
             Self::UnexpectedValue => "unexpected-value",
             Self::MixedState => "mixed-state",
             Self::KeyAdded => "key-added",
@@ -120,6 +129,27 @@ impl Check {
             Self::RollsBack => "rolls-back",
             Self::Suspended => "suspended",
             Self::WaitsForOldPod => "waits-for-old-pod",
+        }
+    }
+
+    /// The code of an answer that says no for this reason.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::Held | Self::Cooldown => Code::Held,
+            Self::UnexpectedValue
+            | Self::MixedState
+            | Self::KeyAdded
+            | Self::TargetClaim
+            | Self::SeveralBuilds
+            | Self::NotBuilt
+            | Self::KustomizePatch
+            | Self::UnreadableFiles
+            | Self::StaysOnNode
+            | Self::ReplicationRuns
+            | Self::RollsBack
+            | Self::Suspended
+            | Self::WaitsForOldPod => Code::CheckBlocked,
         }
     }
 

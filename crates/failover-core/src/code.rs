@@ -160,10 +160,12 @@ codes! {
     FieldAnchored "field-anchored" Problem 422 "The field's value is shared through a YAML anchor.";
     FieldUneditable "field-uneditable" Problem 422 "The field is written in a form that is not edited.";
     EditUnverified "edit-unverified" Problem 422 "The edit could not be proven to change only the field.";
+    HoldsUnreadable "holds-unreadable" Problem 422 "The holds file cannot be read, so nothing is moved.";
 
     // Checks.
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
+    Held "held" Refusal 423 "A hold or a cooldown stands against it.";
     WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
 
     // The server itself.

@@ -1,12 +1,14 @@
 //! What happened, read back from commit messages. There is no other record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use crate::holding::{HoldIntent, HoldTrailers, Scopes, Verb};
 use crate::intent::{Intent, Selection};
 use crate::message::{self, Trailers};
 use crate::name::{CommitId, IdempotencyKey, OperationId, Role, ServiceName};
+use crate::restraint::{Failover, Failovers};
 
 /// A commit as Git has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct Event {
     /// What it is.
     #[serde(flatten)]
     pub kind: EventKind,
-    /// The services it moved.
+    /// The services that it moved, held or released; none where it was about every service.
     pub services: Vec<ServiceName>,
     /// Services that were asked for and were there already.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -47,8 +49,15 @@ pub struct Event {
     /// How the services were chosen, when it was not by their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
-    /// Where it moved them; `None` when the commits it undoes are out of sight.
+    /// Where it moved them; `None` when the commits it undoes are out of sight, and of a hold or a release.
     pub to: Option<Role>,
+    /// Until when it holds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
+    /// When the move was planned, by the clock of whoever made it.
+    #[serde(skip)]
+    pub planned: Option<Timestamp>,
     /// Why, as the caller said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -85,6 +94,38 @@ pub enum EventKind {
         /// The commit that was repeated.
         of: CommitId,
     },
+    /// Services are held where they are.
+    Hold,
+    /// Services are held no more.
+    Release,
+}
+
+impl EventKind {
+    /// Whether it says where services are.
+    #[must_use]
+    pub fn is_move(&self) -> bool {
+        match self {
+            Self::Move | Self::Revert { .. } | Self::CherryPick { .. } => true,
+            Self::Hold | Self::Release => false,
+        }
+    }
+
+    /// Whether it is the work of this program, as it was asked for.
+    fn is_own(&self) -> bool {
+        match self {
+            Self::Move | Self::Hold | Self::Release => true,
+            Self::Revert { .. } | Self::CherryPick { .. } => false,
+        }
+    }
+}
+
+impl From<Verb> for EventKind {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Hold => Self::Hold,
+            Verb::Release => Self::Release,
+        }
+    }
 }
 
 impl Event {
@@ -92,6 +133,9 @@ impl Event {
     /// an answer only to those who allow that.
     #[must_use]
     pub fn answers(&self, intent: &Intent) -> bool {
+        if !self.kind.is_move() {
+            return false;
+        }
         let same = match &intent.services {
             Selection::Named(names) => {
                 let all = self.services.iter().chain(&self.already_there).chain(&self.refused);
@@ -103,7 +147,31 @@ impl Event {
         };
         same && self.to.is_none_or(|to| to == intent.to) && (intent.partial || self.refused.is_empty())
     }
+
+    /// Whether this is what `intent` asks for: the same of the same services. That a hold ends at another time, as it does
+    /// when it was asked for by its length, makes no difference.
+    #[must_use]
+    pub fn answers_hold(&self, intent: &HoldIntent) -> bool {
+        let same = match &intent.scopes {
+            Scopes::All => self.selection.as_deref() == Some(EVERY),
+            Scopes::Named(names) => {
+                let all = self.services.iter().chain(&self.already_there);
+                self.selection.is_none() && all.collect::<BTreeSet<_>>() == names.iter().collect()
+            }
+        };
+        same && self.kind == EventKind::from(intent.verb())
+    }
+
+    /// Whether it is about `service`, by its name or with every other.
+    #[must_use]
+    pub fn concerns(&self, service: &ServiceName) -> bool {
+        let every = !self.kind.is_move() && self.selection.as_deref() == Some(EVERY);
+        every || self.services.contains(service)
+    }
 }
+
+/// A hold or a release that is about every service.
+const EVERY: &str = "all";
 
 /// The events in `commits`, in their order (newest first).
 #[must_use]
@@ -117,22 +185,42 @@ pub fn events(commits: &[CommitRecord]) -> Vec<Event> {
     commits.iter().filter_map(|commit| by_commit.remove(&commit.id)).collect()
 }
 
-/// The move with this operation id. A revert or a repeated move is not the move itself.
+/// The move, hold or release with this operation id. A revert or a repeated move is not the move itself.
 #[must_use]
 pub fn find_operation<'a>(events: &'a [Event], id: &OperationId) -> Option<&'a Event> {
-    events.iter().find(|event| event.kind == EventKind::Move && event.operation_id.as_ref() == Some(id))
+    events.iter().find(|event| event.kind.is_own() && event.operation_id.as_ref() == Some(id))
 }
 
-/// The move that a caller asked for with this key.
+/// The move, hold or release that a caller asked for with this key.
 #[must_use]
 pub fn find_key<'a>(events: &'a [Event], key: &IdempotencyKey) -> Option<&'a Event> {
-    events.iter().find(|event| event.kind == EventKind::Move && event.idempotency_key.as_ref() == Some(key))
+    events.iter().find(|event| event.kind.is_own() && event.idempotency_key.as_ref() == Some(key))
 }
 
-/// The newest event of `service`.
+/// The newest event that moved `service`.
 #[must_use]
 pub fn last_of<'a>(events: &'a [Event], service: &ServiceName) -> Option<&'a Event> {
-    events.iter().find(|event| event.services.contains(service))
+    events.iter().find(|event| event.kind.is_move() && event.services.contains(service))
+}
+
+/// When services were failed over, read from the `events` in `commits`, newest first.
+///
+/// Only moves that were asked of this program count, not what people made of them, and not the way back.
+#[must_use]
+pub fn failovers(commits: &[CommitRecord], events: &[Event]) -> Failovers {
+    let mut newest = BTreeMap::new();
+    for event in events.iter().filter(|event| event.kind == EventKind::Move && event.to == Some(Role::Backup))
+    {
+        for service in &event.services {
+            let failover =
+                || Failover { commit: event.commit.clone(), at: event.planned.unwrap_or(event.time) };
+            newest.entry(service.clone()).or_insert_with(failover);
+        }
+    }
+    let known: HashSet<&CommitId> = commits.iter().map(|commit| &commit.id).collect();
+    let is_cut = |commit: &&CommitRecord| commit.parents.iter().any(|parent| !known.contains(parent));
+    let reach = commits.iter().filter(is_cut).map(|commit| commit.time).max();
+    Failovers { newest, reach }
 }
 
 fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Event> {
@@ -146,6 +234,8 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         refused: Vec::new(),
         selection: None,
         to: None,
+        until: None,
+        planned: None,
         reason: None,
         requested_by: None,
         operation_id: None,
@@ -155,6 +245,9 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
     };
     if subject.starts_with("Revert \"") || subject.starts_with("Reapply \"") {
         return read_revert(commit, subject, base, older);
+    }
+    if let Some(trailers) = HoldTrailers::read(&commit.message) {
+        return Some(held(trailers, base));
     }
     let trailers = Trailers::read(&commit.message)?;
     let kind = picked_from(&commit.message).map_or(EventKind::Move, |of| EventKind::CherryPick { of });
@@ -169,8 +262,30 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         requested_by: trailers.requested_by,
         operation_id: Some(trailers.operation_id),
         idempotency_key: trailers.idempotency_key,
+        planned: trailers.timestamp,
         ..base
     })
+}
+
+fn held(trailers: HoldTrailers, base: Event) -> Event {
+    let (services, selection) = match trailers.scopes {
+        Scopes::All => (Vec::new(), Some(EVERY.to_owned())),
+        Scopes::Named(names) => {
+            (names.into_iter().filter(|name| !trailers.already_there.contains(name)).collect(), None)
+        }
+    };
+    Event {
+        kind: trailers.verb.into(),
+        services,
+        selection,
+        already_there: trailers.already_there.into_iter().collect(),
+        until: trailers.until,
+        reason: trailers.reason,
+        requested_by: trailers.requested_by,
+        operation_id: Some(trailers.operation_id),
+        idempotency_key: trailers.idempotency_key,
+        ..base
+    }
 }
 
 fn read_revert(
@@ -181,6 +296,15 @@ fn read_revert(
 ) -> Option<Event> {
     let reverts = commit_after(&commit.message, "This reverts commit ");
     if let Some(undone) = reverts.as_ref().and_then(|id| older.get(id)) {
+        let undoes = match undone.kind {
+            EventKind::Hold => Some(Verb::Release),
+            EventKind::Release => Some(Verb::Hold),
+            EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => None,
+        };
+        if let Some(verb) = undoes {
+            let (services, selection) = (undone.services.clone(), undone.selection.clone());
+            return Some(Event { kind: verb.into(), services, selection, ..base });
+        }
         let kind = EventKind::Revert { reverts: reverts.clone() };
         return Some(Event {
             kind,

@@ -167,6 +167,8 @@ pub struct Trailers {
     pub idempotency_key: Option<IdempotencyKey>,
     /// The move's id.
     pub operation_id: OperationId,
+    /// When it was planned.
+    pub timestamp: Option<Timestamp>,
 }
 
 impl Trailers {
@@ -178,10 +180,7 @@ impl Trailers {
     }
 
     fn read_paragraph(paragraph: &str) -> Option<Self> {
-        let all = |key: &str| {
-            let key = format!("{key}: ");
-            paragraph.lines().filter_map(move |line| line.strip_prefix(key.as_str()).map(str::trim))
-        };
+        let all = |key: &str| trailers(paragraph, key);
         let names = |key: &str| -> Vec<ServiceName> {
             // Behind a name may stand why.
             let names = all(key).filter_map(|line| line.split(' ').next());
@@ -198,8 +197,18 @@ impl Trailers {
             requested_by: all("Requested-By").next().map(str::to_owned),
             idempotency_key: all("Idempotency-Key").next().and_then(|key| IdempotencyKey::new(key).ok()),
             operation_id,
+            timestamp: all("Timestamp").next().and_then(|time| time.parse().ok()),
         })
     }
+}
+
+/// The values of the trailers with this key.
+pub(crate) fn trailers<'p>(
+    paragraph: &'p str,
+    key: &str,
+) -> impl DoubleEndedIterator<Item = &'p str> + use<'p> {
+    let key = format!("{key}: ");
+    paragraph.lines().filter_map(move |line| line.strip_prefix(key.as_str()).map(str::trim))
 }
 
 /// The reason that the caller gave.

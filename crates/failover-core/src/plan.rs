@@ -8,6 +8,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
+use crate::brake;
 use crate::change::{Move, Refused, pending};
 use crate::check::{self, Check, Finding, Verdict};
 use crate::code::{Code, Problem};
@@ -82,6 +83,8 @@ impl Plan {
 /// Every problem of every service that stands in the way; nothing is ever left out of a plan silently. A partial move
 /// is rejected only when it has nothing to be about.
 pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Result<Plan, Rejection> {
+    // Who cannot read what is held must take everything for held.
+    tree.restraints.holds.known().map_err(Rejection::Problems)?;
     let (states, mut refused) = select(config, intent, tree)?;
     if let Some(unmet) = intent.expect.as_ref().and_then(|expected| unmet(expected, tree)) {
         let is_all = refused.is_empty() || intent.partial;
@@ -100,7 +103,8 @@ pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Re
             against.push(problem.of(state.name()));
             continue;
         }
-        let mut found = check::findings(state, intent.to, tree);
+        let mut found = brake::findings(state, intent.to, &tree.restraints, now);
+        found.extend(check::findings(state, intent.to, tree));
         found.extend(stays(state, intent));
         let is_blocking =
             |finding: &&Finding| finding.verdict == Verdict::Block && !intent.force.contains(&finding.check);
@@ -237,13 +241,16 @@ fn rejection(refused: &[Refused], against: Vec<Problem>) -> Rejection {
             _ => problem.clone().of(&one.service),
         })
     });
-    Rejection::Problems(problems.chain(against).collect())
+    let mut problems: Vec<Problem> = problems.chain(against).collect();
+    // The first one decides the status, and a hold only does where nothing else stands against the move.
+    problems.sort_by_key(|problem| problem.code == Code::Held);
+    Rejection::Problems(problems)
 }
 
 /// A finding that blocks, among the problems of other services.
 fn blocks(finding: &Finding) -> Problem {
     let hint = format!("look at the evidence; to go on regardless ask again with force={}", finding.check);
-    Problem::new(Code::CheckBlocked, finding.detail.clone(), hint).of(&finding.service)
+    Problem::new(finding.check.code(), finding.detail.clone(), hint).of(&finding.service)
 }
 
 /// Several services that are not where they were believed to be.

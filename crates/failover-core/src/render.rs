@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 
+use crate::config::HOLDS_PATH;
+use crate::holding::HoldPlan;
 use crate::plan::{FileChange, Plan};
 
 const CONTEXT_LINES: usize = 3;
@@ -15,6 +17,21 @@ pub fn unified_diff(plan: &Plan) -> String {
     plan.files.iter().map(file_diff).collect()
 }
 
+/// One file's part of [`unified_diff`].
+#[must_use]
+pub fn file_diff(file: &FileChange) -> String {
+    text_diff(file.path.as_str(), Some(&file.before), Some(&file.after))
+}
+
+/// A change of the holds file as `git diff` would show it; `git apply` takes it.
+#[must_use]
+pub fn hold_diff(plan: &HoldPlan) -> String {
+    if plan.is_empty() {
+        return String::new();
+    }
+    text_diff(HOLDS_PATH, plan.before.as_deref(), plan.after.as_deref())
+}
+
 /// The plan as a mail that `git am` turns into the very commit, for the night the Git host is down.
 ///
 /// `author` is `Name <email>`. Empty when nothing changes.
@@ -23,7 +40,21 @@ pub fn mail_patch(plan: &Plan, author: &str, now: Timestamp) -> String {
     if plan.is_empty() {
         return String::new();
     }
-    let (subject, body) = plan.message.split_once('\n').unwrap_or((&plan.message, ""));
+    let files: Vec<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
+    mail(&plan.message, &files, &unified_diff(plan), author, now)
+}
+
+/// The same of a change of the holds file.
+#[must_use]
+pub fn hold_patch(plan: &HoldPlan, author: &str, now: Timestamp) -> String {
+    if plan.is_empty() {
+        return String::new();
+    }
+    mail(&plan.message, &[HOLDS_PATH], &hold_diff(plan), author, now)
+}
+
+fn mail(message: &str, files: &[&str], diff: &str, author: &str, now: Timestamp) -> String {
+    let (subject, body) = message.split_once('\n').unwrap_or((message, ""));
     let mut text = String::new();
     // Writing to a String cannot fail. Git knows its mails by this date; the commit's id is not known yet.
     let _ = writeln!(text, "From {:0<40} Mon Sep 17 00:00:00 2001", "");
@@ -35,10 +66,10 @@ pub fn mail_patch(plan: &Plan, author: &str, now: Timestamp) -> String {
         "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit"
     );
     let _ = writeln!(text, "{}\n---", body.trim_end());
-    for file in &plan.files {
-        let _ = writeln!(text, " {}", file.path);
+    for file in files {
+        let _ = writeln!(text, " {file}");
     }
-    let _ = writeln!(text, "\n{}--", unified_diff(plan));
+    let _ = writeln!(text, "\n{diff}--");
     let _ = writeln!(text, "failover-api {}", env!("CARGO_PKG_VERSION"));
     text
 }
@@ -53,15 +84,22 @@ fn mail_address(author: &str) -> String {
     author.to_owned()
 }
 
-/// One file's part of [`unified_diff`].
-#[must_use]
-pub fn file_diff(file: &FileChange) -> String {
-    let before: Vec<&str> = file.before.split_inclusive('\n').collect();
-    let after: Vec<&str> = file.after.split_inclusive('\n').collect();
-    let (old, new) = (quote("a/", file.path.as_str()), quote("b/", file.path.as_str()));
+/// One file before and after; `None` where it does not exist.
+fn text_diff(path: &str, old_text: Option<&str>, new_text: Option<&str>) -> String {
+    let before: Vec<&str> = old_text.unwrap_or_default().split_inclusive('\n').collect();
+    let after: Vec<&str> = new_text.unwrap_or_default().split_inclusive('\n').collect();
+    let (old, new) = (quote("a/", path), quote("b/", path));
     // Git ends a name that holds a space with a tab.
-    let end = if file.path.as_str().contains(' ') { "\t" } else { "" };
-    let mut text = format!("diff --git {old} {new}\n--- {old}{end}\n+++ {new}{end}\n");
+    let end = if path.contains(' ') { "\t" } else { "" };
+    let mode = match (old_text, new_text) {
+        (None, Some(_)) => "new file mode 100644\n",
+        (Some(_), None) => "deleted file mode 100644\n",
+        (_, _) => "",
+    };
+    let mut text = format!("diff --git {old} {new}\n{mode}");
+    let none = || "/dev/null".to_owned();
+    let (old, new) = (old_text.map_or_else(none, |_| old), new_text.map_or_else(none, |_| new));
+    let _ = write!(text, "--- {old}{end}\n+++ {new}{end}\n");
     for hunk in group_diff_ops(capture_diff_slices(Algorithm::Myers, &before, &after), CONTEXT_LINES) {
         write_hunk(&mut text, &hunk, &before, &after);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use failover_core::audit::{At, Level, Notice, Rule, audit};
 use failover_core::config;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision};
+use failover_core::restraint::Restraints;
 use failover_core::scan::scan;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 
@@ -65,7 +66,12 @@ fn tree(files: &BTreeMap<&str, String>) -> Tree {
     let sources = files.iter().map(|(name, text)| (path(name), Arc::new(Source::new(text.as_str()))));
     let revision =
         Revision { branch: BranchName::new("main").unwrap(), commit: CommitId::new("0".repeat(40)).unwrap() };
-    Tree { revision, sources: sources.collect(), listing: Arc::new(Listing::new(listed.collect())) }
+    Tree {
+        revision,
+        sources: sources.collect(),
+        listing: Arc::new(Listing::new(listed.collect())),
+        restraints: Restraints::default(),
+    }
 }
 
 fn notices(files: &BTreeMap<&str, String>) -> Vec<Notice> {

@@ -15,6 +15,7 @@ use failover_core::config;
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{BlobId, BranchName, CommitId, OperationId, RepoPath, Revision, Role};
 use failover_core::plan::plan;
+use failover_core::restraint::Restraints;
 use failover_core::scan::scan;
 use failover_core::topology::{Active, ServiceState};
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
@@ -51,6 +52,7 @@ fn tree(files: &Files) -> Tree {
         revision: Revision { branch: BranchName::new("main").unwrap(), commit },
         sources: sources.collect(),
         listing: Arc::new(Listing::new(listed.collect())),
+        restraints: Restraints::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use failover_core::config::{self, Config};
 use failover_core::intent::Intent;
 use failover_core::name::{BlobId, BranchName, CommitId, OperationId, RepoPath, Revision, Role, ServiceName};
 use failover_core::plan::{Rejection, plan};
+use failover_core::restraint::Restraints;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use jiff::Timestamp;
 
@@ -56,7 +57,12 @@ fn tree(config: &Config, shared: impl Fn(&str) -> bool) -> Tree {
     let sources: BTreeMap<_, _> = sources.collect();
     assert_eq!(listing.needed(config).len(), SERVICES);
     let commit = CommitId::new("0".repeat(40)).unwrap();
-    Tree { revision: Revision { branch: BranchName::new("main").unwrap(), commit }, listing, sources }
+    Tree {
+        revision: Revision { branch: BranchName::new("main").unwrap(), commit },
+        listing,
+        sources,
+        restraints: Restraints::default(),
+    }
 }
 
 fn intent(services: impl Iterator<Item = String>) -> Intent {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use failover_core::change::Refused;
 use failover_core::check::Check;
-use failover_core::config::{self, Config};
+use failover_core::config::{self, Config, HOLDS_PATH};
+use failover_core::history::{self, CommitRecord};
 use failover_core::intent::{Expectation, Intent, Selection};
 use failover_core::name::{
     Actor, BlobId, BranchName, CommitId, IdempotencyKey, LabelValue, OperationId, Reason, RepoPath, Revision,
@@ -20,6 +21,7 @@ use failover_core::name::{
 };
 use failover_core::plan::{self, Plan, Rejection};
 use failover_core::render;
+use failover_core::restraint::{HoldsFile, Restraints};
 use failover_core::topology::ServiceState;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 use jiff::Timestamp;
@@ -36,6 +38,8 @@ struct Step {
     expect: Option<String>,
     force: Vec<String>,
     key: Option<String>,
+    /// When, if it is not the usual time.
+    at: Option<Timestamp>,
 }
 
 #[test]
@@ -72,8 +76,10 @@ fn run(scenario: &Path) -> String {
     let mut files = read_folder(&scenario.join("repo"));
     let original = files.clone();
     let mut out = String::new();
+    let mut commits: Vec<CommitRecord> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        let tree = tree(&config, &files, index);
+        let mut tree = tree(&config, &files, index);
+        tree.restraints.failovers = Arc::new(history::failovers(&commits, &history::events(&commits)));
         let (intent, title) = intent(step, index);
         writeln!(out, "==== {title}").unwrap();
         for service in config.services() {
@@ -85,12 +91,24 @@ fn run(scenario: &Path) -> String {
                 writeln!(out, "{} is {}", service.name, ServiceState::read(service, &tree).active()).unwrap();
             }
         }
-        let now: Timestamp = "2026-01-15T14:32:15Z".parse().unwrap();
+        let now = step.at.unwrap_or_else(|| "2026-01-15T14:32:15Z".parse().unwrap());
         match plan::plan(&config, &intent, &tree, now) {
             Err(rejection) => write_rejection(&mut out, &rejection),
             Ok(plan) => {
                 write_plan(&mut out, &plan);
-                if plan.blocked_by.is_empty() {
+                if plan.blocked_by.is_empty() && !plan.is_empty() {
+                    let (id, author) = (plan.base.commit, "failover-api <failover-api@cluster.local>");
+                    commits.insert(
+                        0,
+                        CommitRecord {
+                            id,
+                            parents: Vec::new(),
+                            author: author.to_owned(),
+                            committer: author.to_owned(),
+                            time: now,
+                            message: plan.message,
+                        },
+                    );
                     for file in plan.files {
                         files.insert(file.path, file.after.into_bytes());
                     }
@@ -180,7 +198,8 @@ fn read_folder(folder: &Path) -> BTreeMap<RepoPath, Vec<u8>> {
 }
 
 fn tree(config: &Config, files: &BTreeMap<RepoPath, Vec<u8>>, index: usize) -> Tree {
-    let listed = files.iter().map(|(path, bytes)| {
+    let manifests = files.iter().filter(|(path, _)| path.as_str() != HOLDS_PATH);
+    let listed = manifests.map(|(path, bytes)| {
         let facts = Arc::new(FileFacts::read(path.file_name(), bytes));
         (path.clone(), ListedFile { blob: BlobId::new(format!("{:040x}", bytes.len())).unwrap(), facts })
     });
@@ -189,7 +208,10 @@ fn tree(config: &Config, files: &BTreeMap<RepoPath, Vec<u8>>, index: usize) -> T
         let text = String::from_utf8(files[&path].clone()).unwrap();
         (path, Arc::new(Source::new(text)))
     });
+    let holds = files.iter().find(|(path, _)| path.as_str() == HOLDS_PATH);
+    let holds = holds.map(|(_, bytes)| HoldsFile::read(bytes)).unwrap_or_default();
+    let restraints = Restraints { holds: Arc::new(holds), ..Restraints::default() };
     let commit = CommitId::new(format!("{:040x}", index + 1)).unwrap();
     let revision = Revision { branch: BranchName::new("main").unwrap(), commit };
-    Tree { revision, sources: sources.collect(), listing: Arc::new(listing) }
+    Tree { revision, sources: sources.collect(), listing: Arc::new(listing), restraints }
 }

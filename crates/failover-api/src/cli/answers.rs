@@ -11,6 +11,8 @@ use crate::http::Reply;
 #[derive(Debug, Deserialize)]
 pub(super) struct Services {
     pub(super) services: Vec<ServiceAnswer>,
+    #[serde(default)]
+    pub(super) holds_problems: Vec<ProblemAnswer>,
     pub(super) revision: String,
     pub(super) view_age_seconds: u64,
     pub(super) config_problem: Option<String>,
@@ -28,6 +30,62 @@ pub(super) struct ServiceAnswer {
     pub(super) last_operation: Option<EventAnswer>,
     #[serde(default)]
     pub(super) problems: Vec<ProblemAnswer>,
+    #[serde(default)]
+    pub(super) holds: Vec<HoldAnswer>,
+    pub(super) cooldown: Option<CooldownAnswer>,
+}
+
+/// A hold.
+#[derive(Debug, Deserialize)]
+pub(super) struct HoldAnswer {
+    /// Missing where it is on every service.
+    pub(super) service: Option<String>,
+    pub(super) owner: String,
+    pub(super) reason: String,
+    pub(super) since: Option<String>,
+    pub(super) until: Option<String>,
+    pub(super) in_force: bool,
+    pub(super) note: Option<String>,
+}
+
+/// A cooldown that is not over.
+#[derive(Debug, Deserialize)]
+pub(super) struct CooldownAnswer {
+    pub(super) until: String,
+    pub(super) commit: String,
+}
+
+/// `GET /api/holds`
+#[derive(Debug, Deserialize)]
+pub(super) struct HoldsAnswer {
+    pub(super) holds: Vec<HoldAnswer>,
+    pub(super) revision: String,
+    pub(super) view_age_seconds: u64,
+    pub(super) config_problem: Option<String>,
+}
+
+/// What holding or releasing did, or would do.
+#[derive(Debug, Deserialize)]
+pub(super) struct HeldAnswer {
+    pub(super) changed: bool,
+    #[serde(default)]
+    pub(super) replayed: bool,
+    pub(super) commit: Option<String>,
+    #[serde(default)]
+    pub(super) lines: Vec<HoldLine>,
+    #[serde(default)]
+    pub(super) holds: Vec<HoldAnswer>,
+    #[serde(default)]
+    pub(super) diff: String,
+    pub(super) revision: Option<String>,
+    pub(super) config_problem: Option<String>,
+}
+
+/// What becomes of the hold on one service, or on every one.
+#[derive(Debug, Deserialize)]
+pub(super) struct HoldLine {
+    pub(super) service: Option<String>,
+    pub(super) outcome: String,
 }
 
 /// `GET /api/failover/{service}/status`
@@ -35,6 +93,8 @@ pub(super) struct ServiceAnswer {
 pub(super) struct Status {
     #[serde(flatten)]
     pub(super) service: ServiceAnswer,
+    #[serde(default)]
+    pub(super) holds_problems: Vec<ProblemAnswer>,
     #[serde(default)]
     pub(super) findings: Vec<Finding>,
     pub(super) findings_for: Option<String>,
@@ -86,6 +146,7 @@ pub(super) struct EventAnswer {
     #[serde(default)]
     pub(super) refused: Vec<String>,
     pub(super) to: Option<String>,
+    pub(super) until: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
     pub(super) author: String,

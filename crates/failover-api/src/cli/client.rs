@@ -33,6 +33,10 @@ enum Request {
     DryRun(String),
     /// A move. Without an answer nobody knows what became of it.
     Move(String),
+    /// Something is taken away, as with a move.
+    Removal,
+    /// What that would change.
+    RemovalDryRun,
 }
 
 /// What proves who calls. It has no way to be shown.
@@ -125,6 +129,20 @@ impl Client {
         Err(unknown(&format!("{} did not answer the move but with status {}", self.base, reply.status)))
     }
 
+    /// The answer to a `DELETE`.
+    pub(super) async fn delete(&self, target: &str, headers: &[(&str, &str)]) -> Result<Reply, Stop> {
+        let (reply, _) = self.ask(target, headers, Request::Removal).await?;
+        if is_an_answer(&reply) {
+            return Ok(reply);
+        }
+        Err(unknown(&format!("{} did not answer but with status {}", self.base, reply.status)))
+    }
+
+    /// The answer to the dry run of a `DELETE`.
+    pub(super) async fn delete_dry_run(&self, target: &str, headers: &[(&str, &str)]) -> Result<Reply, Stop> {
+        Ok(self.ask(target, headers, Request::RemovalDryRun).await?.0)
+    }
+
     /// The answer to a dry run that is posted, since it has a body.
     pub(super) async fn post_dry_run(
         &self,
@@ -145,6 +163,8 @@ impl Client {
             Request::Look => ("GET", None, false),
             Request::DryRun(body) => ("POST", Some(body), false),
             Request::Move(body) => ("POST", Some(body), true),
+            Request::Removal => ("DELETE", None, true),
+            Request::RemovalDryRun => ("DELETE", None, false),
         };
         let mut request = http::Request::builder().method(method).uri(format!("{}{target}", self.base));
         for (name, value) in headers {

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use failover_core::config::HOLDS_PATH;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision};
+use failover_core::restraint::Restraints;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 
 use super::repository::parse_root;
 use crate::git::files;
+use crate::view;
 
 /// Which files are read.
 #[derive(Debug, Args)]
@@ -50,7 +53,11 @@ impl CloneFlags {
                 (format!("commit {id} of {}", top.display()), files)
             }
         };
-        Ok(Clone { tree: tree(files)?, top, what })
+        let mut tree = tree(files)?;
+        let path = RepoPath::new(HOLDS_PATH).map_err(|error| error.to_string())?;
+        let holds = files::file_at(&top, self.commit.as_deref(), &path)?;
+        tree.restraints.holds = Arc::new(view::holds_file(holds));
+        Ok(Clone { tree, top, what })
     }
 }
 
@@ -70,7 +77,7 @@ fn tree(files: files::Files) -> Result<Tree, String> {
     let branch = BranchName::new("local").map_err(|error| error.to_string())?;
     let commit = CommitId::new(nothing).map_err(|error| error.to_string())?;
     let listing = Arc::new(Listing::new(listed));
-    Ok(Tree { revision: Revision { branch, commit }, listing, sources })
+    Ok(Tree { revision: Revision { branch, commit }, listing, sources, restraints: Restraints::default() })
 }
 
 /// How a file is named for somebody who looks at the repository's top.

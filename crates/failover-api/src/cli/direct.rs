@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use failover_core::code::{Code, Exit};
 use failover_core::config::{self, Config};
+use failover_core::holding::{HoldIntent, Scopes};
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{RepoPath, Role, ServiceName};
 use failover_core::plan::unknown_service;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::asked::{Asked, Selected};
 use super::ending::Stop;
+use super::hold_asked::HoldAsked;
 use super::output::note;
 use super::person;
 use super::progress::waiting;
@@ -114,6 +116,17 @@ impl Direct {
         Ok(waiting(&format!("moving in {}", self.address), self.local.carry_out(intent)).await)
     }
 
+    /// The answer to a dry run of a hold or a release.
+    pub(super) async fn show_hold(&self, asked: &HoldAsked, accept: &'static str) -> Result<Reply, Stop> {
+        Ok(self.local.show_hold(&self.hold_intent(asked).await?, accept).await)
+    }
+
+    /// The answer to a hold or a release.
+    pub(super) async fn hold(&self, asked: &HoldAsked) -> Result<Reply, Stop> {
+        let intent = self.hold_intent(asked).await?;
+        Ok(waiting(&format!("committing in {}", self.address), self.local.hold(intent)).await)
+    }
+
     /// The branch, once it was looked at.
     pub(super) fn branch(&self) -> Option<failover_core::name::BranchName> {
         Some(self.pipeline.view().borrow().as_ref()?.tree.revision.branch.clone())
@@ -124,8 +137,23 @@ impl Direct {
         waiting("the Git host runs its hooks", self.pipeline.shut_down(HOOKS)).await;
     }
 
+    async fn hold_intent(&self, asked: &HoldAsked) -> Result<HoldIntent, Stop> {
+        let scopes = match &asked.services {
+            None => Scopes::All,
+            Some(names) => Scopes::Named(self.named(names).await?),
+        };
+        Ok(HoldIntent {
+            scopes,
+            wanted: asked.wanted(clock::now())?,
+            requested_by: person::actor().ok_or_else(|| Stop::problem("it is not known who you are"))?,
+            operation: clock::new_operation()
+                .ok_or_else(|| Stop::problem("no operation id could be made"))?,
+            idempotency_key: asked.idempotency_key.clone(),
+        })
+    }
+
     /// The services of these names.
-    async fn named(&self, names: &[String]) -> Result<Selection, Stop> {
+    async fn named(&self, names: &[String]) -> Result<BTreeSet<ServiceName>, Stop> {
         let mut services = BTreeSet::new();
         for name in names {
             match ServiceName::new(name.as_str()) {
@@ -139,12 +167,12 @@ impl Direct {
                 }
             }
         }
-        Ok(Selection::Named(services))
+        Ok(services)
     }
 
     async fn intent(&self, asked: &Asked) -> Result<Intent, Stop> {
         let services = match &asked.services {
-            Selected::Named(names) => self.named(names).await?,
+            Selected::Named(names) => Selection::Named(self.named(names).await?),
             Selected::OnNode(label) => Selection::OnNode(label.clone()),
             Selected::All => Selection::All,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
-use failover_core::check::{self, Verdict};
+use failover_core::check::Verdict;
 use failover_core::code::{Code, Exit};
 use failover_core::name::Role;
 use failover_core::topology::{Active, ServiceState};
@@ -342,6 +342,17 @@ impl Examination {
             Some(newest) => self.clock(now - newest, "the newest move's"),
             None => self.add("clock", Mark::Pass, "no move on the branch is from the future"),
         }
+        match view.tree.restraints.holds.known() {
+            Ok(holds) => match holds.in_force(clock::exact_now()).count() {
+                0 => self.add("holds", Mark::Pass, "nothing is held"),
+                many => self.add("holds", Mark::Pass, format!("{many} in force; see `failover-api holds`")),
+            },
+            Err(problems) => {
+                for problem in problems {
+                    self.hinted("holds", Mark::Fail, format!("{problem} ({})", problem.code), &problem.hint);
+                }
+            }
+        }
         for service in view.config.services() {
             let state = ServiceState::read(service, &view.tree);
             let name = format!("service {}", service.name);
@@ -356,7 +367,7 @@ impl Examination {
     }
 
     fn service(&mut self, name: &str, state: &ServiceState<'_>, to: Role, view: &View) {
-        let found = check::findings(state, to, &view.tree);
+        let found = view.findings(state, to, clock::now());
         let troubling =
             found.iter().filter(|finding| matches!(finding.verdict, Verdict::Block | Verdict::Warn));
         let troubling: Vec<String> =

@@ -132,16 +132,16 @@ fn blocking(answer: &MoveAnswer) -> String {
 }
 
 /// Where a move goes.
-struct Place {
+pub(super) struct Place {
     /// The branch, for people.
-    branch: String,
+    pub(super) branch: String,
     /// Where the clone's branch is pushed to afterwards.
-    upstream: Option<Upstream>,
+    pub(super) upstream: Option<Upstream>,
 }
 
 impl Place {
-    /// What is asked before a move; `what` is the move.
-    fn question(&self, what: &str) -> String {
+    /// What is asked before a change; `what` is the change.
+    pub(super) fn question(&self, what: &str) -> String {
         let Some(upstream) = &self.upstream else { return format!("commit {what} {}?", self.branch) };
         let earlier = match upstream.ahead() {
             Some(ahead @ 1..) => format!(" with {ahead} earlier commits of the branch that are not there"),
@@ -152,7 +152,7 @@ impl Place {
 }
 
 /// Finds out where a move goes before anything is asked, so that nothing is committed that cannot be pushed.
-async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
+pub(super) async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
     let direct = match target {
         Target::Server(client) if !push => {
             return Ok(Place { upstream: None, branch: format!("through {}", client.address()) });
@@ -305,7 +305,7 @@ fn with_way_out(stop: Stop, asked: &Asked) -> Stop {
     Stop::Quiet(exit)
 }
 
-async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
+pub(super) async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
     let of_revision = answer.revision.as_deref().and_then(|revision| revision.rsplit(':').next());
     let commit = answer.commit.as_deref().filter(|_| answer.changed).or(of_revision).unwrap_or_default();
     let commit = CommitId::new(commit).map_err(|error| UpstreamError::Git(format!("the commit: {error}")))?;
@@ -314,7 +314,7 @@ async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamEr
     waiting(&words, pushed).await.unwrap_or_else(|error| Err(UpstreamError::Failed(error.to_string())))
 }
 
-fn not_pushed(error: UpstreamError) -> Stop {
+pub(super) fn not_pushed(error: UpstreamError) -> Stop {
     let (exit, hint) = match &error {
         UpstreamError::None(branch) => {
             (Exit::Problem, format!("set one with `git push -u origin {branch}`, or leave out --push"))

@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::ending::Stop;
 use super::interrupt::{Moving, unless_interrupted};
 use super::output::{fail, print, refuse};
-use super::{check, demo, doctor, documents, moves, notify, program, reads, scan, serve, token};
+use super::{check, demo, doctor, documents, holds, moves, notify, program, reads, scan, serve, token};
 use crate::telemetry::{self, LogFormat};
 
 /// The stack of each thread, in bytes: YAML may nest 255 deep.
@@ -42,6 +42,12 @@ enum Command {
     Promote(Box<moves::MoveFlags>),
     /// Move services back to their primary node.
     Demote(Box<moves::MoveFlags>),
+    /// Show what must not be moved.
+    Holds(Box<holds::HoldsFlags>),
+    /// Hold services where they are: nobody moves them until they are released, or without force.
+    Hold(Box<holds::HoldFlags>),
+    /// Release services that are held.
+    Release(Box<holds::ReleaseFlags>),
     /// Show what was moved, newest first.
     History(Box<reads::HistoryFlags>),
     /// Find out what stands in the way of a move, without moving anything.
@@ -101,6 +107,9 @@ async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
         Command::Status(flags) => Box::pin(reads::status(*flags, matches)),
         Command::Promote(flags) => Box::pin(moves::run(Role::Backup, *flags, matches, &moving)),
         Command::Demote(flags) => Box::pin(moves::run(Role::Primary, *flags, matches, &moving)),
+        Command::Holds(flags) => Box::pin(holds::list(*flags, matches)),
+        Command::Hold(flags) => Box::pin(holds::hold(*flags, matches, &moving)),
+        Command::Release(flags) => Box::pin(holds::release(*flags, matches, &moving)),
         Command::History(flags) => Box::pin(reads::history(*flags, matches)),
         Command::Doctor(flags) => Box::pin(doctor::doctor(*flags, matches)),
         // On a thread that may block, and whose stack holds what YAML may nest.

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::answers::{ChangeAnswer, EventAnswer, MoveAnswer, ServiceAnswer, Services, Status};
+use super::answers::{
+    ChangeAnswer, EventAnswer, HeldAnswer, HoldAnswer, HoldsAnswer, MoveAnswer, ProblemAnswer, ServiceAnswer,
+    Services, Status,
+};
 use super::ending::Finding;
 use super::output::{Paint, Tone, plain};
 
@@ -64,10 +67,18 @@ fn workload(service: &ServiceAnswer) -> String {
 
 /// What an event did and who wanted it.
 fn event(event: &EventAnswer) -> String {
-    let to = event.to.as_deref().unwrap_or("another node");
-    let kind = if event.kind == "move" { String::new() } else { format!("{} ", event.kind) };
     let who = event.requested_by.as_deref().unwrap_or(&event.author);
     let reason = event.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match event.kind.as_str() {
+        "hold" => {
+            let until = event.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            return format!("held{until} by {who}{reason}");
+        }
+        "release" => return format!("released by {who}{reason}"),
+        _ => {}
+    }
+    let to = event.to.as_deref().unwrap_or("another node");
+    let kind = if event.kind == "move" { String::new() } else { format!("{} ", event.kind) };
     format!("{kind}to {to} by {who}{reason}")
 }
 
@@ -86,17 +97,28 @@ fn short(revision: &str) -> String {
 
 /// Every service.
 pub(super) fn services(answer: &Services, paint: Paint) -> String {
-    let mut table = Table::new(&["NAME", "NAMESPACE", "WORKLOAD", "ACTIVE", "LAST MOVE"]);
+    // A column that is mostly empty would cost every other its room.
+    let any_held = answer.services.iter().any(|service| !stops(service).is_empty());
+    let head: Vec<&str> = ["NAME", "NAMESPACE", "WORKLOAD", "ACTIVE"]
+        .into_iter()
+        .chain(any_held.then_some("HELD"))
+        .chain(["LAST MOVE"])
+        .collect();
+    let mut table = Table::new(&head);
     for service in &answer.services {
         let last = service.last_operation.as_ref();
         let last = last.map_or_else(|| "-".to_owned(), |last| format!("{} {}", last.time, event(last)));
-        table.row([
+        let mut row = vec![
             cell(&service.name),
             cell(&service.namespace),
             cell(workload(service)),
             active(&service.active),
-            cell(last),
-        ]);
+        ];
+        if any_held {
+            row.push((stops(service), Some(Tone::Unusual)));
+        }
+        row.push(cell(last));
+        table.row(row);
     }
     let mut text = table.text(paint);
     for (service, problem) in
@@ -104,10 +126,90 @@ pub(super) fn services(answer: &Services, paint: Paint) -> String {
     {
         text.push_str(&format!("{}: {} ({})\n", service.name, plain(&problem.detail), plain(&problem.code)));
     }
+    text.push_str(&holds_problems(&answer.holds_problems, paint));
     let count = answer.services.len();
     let services = if count == 1 { "service" } else { "services" };
     let foot = format!("{count} {services} on {}", seen(&answer.revision, answer.view_age_seconds));
     text.push_str(&format!("\n{}\n", paint.tone(Tone::Faint, &plain(&foot))));
+    text + &warning(answer.config_problem.as_deref(), paint)
+}
+
+const EVERY: &str = "(every service)";
+
+/// What stops the service's next move, in a word or two.
+fn stops(service: &ServiceAnswer) -> String {
+    let holds = service.holds.iter().filter(|hold| hold.in_force);
+    let holds: Vec<&HoldAnswer> = holds.collect();
+    let held = if holds.iter().any(|hold| hold.until.is_none()) {
+        Some("until released".to_owned())
+    } else {
+        let last = holds.iter().filter_map(|hold| hold.until.as_deref()).max();
+        last.map(|until| format!("until {until}"))
+    };
+    let cooldown = service.cooldown.iter().map(|cooldown| format!("cooldown until {}", cooldown.until));
+    held.into_iter().chain(cooldown).collect::<Vec<_>>().join("; ")
+}
+
+/// A hold in a sentence.
+fn held(hold: &HoldAnswer) -> String {
+    let what = hold.service.as_deref().unwrap_or(EVERY);
+    let until = hold.until.as_deref().map_or_else(|| "it is released".to_owned(), str::to_owned);
+    let (was, note) = (if hold.in_force { "is" } else { "was" }, hold.note.as_deref());
+    let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+    format!("{what} {was} held by {} until {until}: {}{note}", hold.owner, hold.reason)
+}
+
+fn holds_problems(problems: &[ProblemAnswer], paint: Paint) -> String {
+    let line = |problem: &ProblemAnswer| {
+        let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = problem.file.as_ref().map(|file| format!("{file}{line}: ")).unwrap_or_default();
+        let said = plain(&format!("{place}{} ({})", problem.detail, problem.code));
+        format!("\n{} {said}\n  {}\n", paint.tone(Tone::Bad, "nothing can be moved:"), plain(&problem.hint))
+    };
+    problems.iter().map(line).collect()
+}
+
+/// Everything that is held.
+pub(super) fn holds(answer: &HoldsAnswer, paint: Paint) -> String {
+    let foot = seen(&answer.revision, answer.view_age_seconds);
+    let mut text = match answer.holds.as_slice() {
+        [] => "nothing is held\n".to_owned(),
+        some => held_table(some, paint),
+    };
+    let count = count(answer.holds.len(), "hold", "holds");
+    text.push_str(&format!("\n{}\n", paint.tone(Tone::Faint, &plain(&format!("{count} on {foot}")))));
+    text + &warning(answer.config_problem.as_deref(), paint)
+}
+
+fn held_table(holds: &[HoldAnswer], paint: Paint) -> String {
+    let mut table = Table::new(&["SERVICE", "SINCE", "UNTIL", "STATE", "WHY"]);
+    for hold in holds {
+        let state = if hold.in_force { ("in force", Tone::Unusual) } else { ("expired", Tone::Faint) };
+        let note = hold.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        table.row([
+            cell(hold.service.as_deref().unwrap_or(EVERY)),
+            cell(hold.since.as_deref().unwrap_or("-")),
+            cell(hold.until.as_deref().unwrap_or("-")),
+            (state.0.to_owned(), Some(state.1)),
+            cell(format!("{} by {}{note}", hold.reason, hold.owner)),
+        ]);
+    }
+    table.text(paint)
+}
+
+/// What holding or releasing does, and what is held then.
+pub(super) fn hold_plan(answer: &HeldAnswer, paint: Paint) -> String {
+    let mut text = String::new();
+    for line in &answer.lines {
+        let what = line.service.as_deref().unwrap_or(EVERY);
+        text.push_str(&format!("{}: {}\n", paint.tone(Tone::Strong, &plain(what)), plain(&line.outcome)));
+    }
+    if !answer.holds.is_empty() {
+        text.push_str(&format!("\n{}", held_table(&answer.holds, paint)));
+    }
+    if !answer.diff.is_empty() {
+        text.push_str(&format!("\n{}", diff(&answer.diff, paint)));
+    }
     text + &warning(answer.config_problem.as_deref(), paint)
 }
 
@@ -149,6 +251,15 @@ pub(super) fn status(answer: &Status, paint: Paint) -> String {
             said.split('\n').map(plain).collect::<Vec<_>>().join("\n")
         ));
     }
+    for hold in &service.holds {
+        text.push_str(&format!("\n{}\n", paint.tone(Tone::Unusual, &plain(&held(hold)))));
+    }
+    if let Some(cooldown) = &service.cooldown {
+        let commit = cooldown.commit.get(..12).unwrap_or(&cooldown.commit);
+        let said = format!("cooldown after commit {commit} until {}", cooldown.until);
+        text.push_str(&format!("\n{}\n", paint.tone(Tone::Unusual, &plain(&said))));
+    }
+    text.push_str(&holds_problems(&answer.holds_problems, paint));
     if let Some(last) = &service.last_operation {
         let commit = last.commit.get(..12).unwrap_or(&last.commit);
         text.push_str(&format!(
@@ -207,6 +318,7 @@ pub(super) fn history(events: &[EventAnswer], revision: &str, age: u64, paint: P
             }
             few => few.join(", "),
         };
+        let services = if services.is_empty() { EVERY.to_owned() } else { services };
         let commit = one.commit.get(..12).unwrap_or(&one.commit);
         let refused = match one.refused.len() {
             0 => String::new(),

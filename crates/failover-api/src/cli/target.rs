@@ -11,6 +11,7 @@ use super::asked::{Asked, Selected};
 use super::client::Client;
 use super::direct::{ConfigPlace, Direct, verb};
 use super::ending::Stop;
+use super::hold_asked::{HoldAsked, HoldRequest};
 use super::progress::waiting;
 use super::repository::RepositoryFlags;
 use crate::http::Reply;
@@ -202,6 +203,49 @@ impl Target {
         }
     }
 
+    /// The answer to a dry run of a hold or a release.
+    pub(super) async fn show_hold(&self, asked: &HoldAsked, accept: &'static str) -> Result<Reply, Stop> {
+        match self {
+            Self::Server(client) => {
+                let asking = format!("asking {}", client.address());
+                let headers = [("accept", accept)];
+                match asked.request(true) {
+                    HoldRequest::Post(body) => {
+                        waiting(&asking, client.post_dry_run(HOLDS, &headers, body)).await
+                    }
+                    HoldRequest::Delete(query) => {
+                        let target = format!("{HOLDS}?{query}");
+                        waiting(&asking, client.delete_dry_run(&target, &headers)).await
+                    }
+                }
+            }
+            Self::Direct(direct) => {
+                if direct.branch().is_none() {
+                    direct.look().await?;
+                }
+                direct.show_hold(asked, accept).await
+            }
+        }
+    }
+
+    /// The answer to a hold or a release.
+    pub(super) async fn hold(&self, asked: &HoldAsked) -> Result<Reply, Stop> {
+        match self {
+            Self::Server(client) => {
+                let key = asked.idempotency_key.as_ref().map(|key| ("idempotency-key", key.as_str()));
+                let headers: Vec<(&str, &str)> = key.into_iter().collect();
+                let words = format!("{} commits", client.address());
+                match asked.request(false) {
+                    HoldRequest::Post(body) => waiting(&words, client.post(HOLDS, &headers, body)).await,
+                    HoldRequest::Delete(query) => {
+                        waiting(&words, client.delete(&format!("{HOLDS}?{query}"), &headers)).await
+                    }
+                }
+            }
+            Self::Direct(direct) => direct.hold(asked).await,
+        }
+    }
+
     /// Lets what is under way behind the answers end.
     pub(super) async fn close(&self) {
         if let Self::Direct(direct) = self {
@@ -210,6 +254,8 @@ impl Target {
     }
 }
 
+/// The route of holds.
+const HOLDS: &str = "/api/holds";
 /// The route of a move of many services.
 const BATCH: &str = "/api/failover";
 

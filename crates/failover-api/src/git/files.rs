@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use failover_core::name::{BlobId, RepoPath};
 
-use super::manifests::{is_manifest, manifest_changes};
+use super::manifests::{self, Lying, is_manifest, manifest_changes};
 use super::objects::{object_id, read_object};
 
 /// Each manifest with its content's id, if Git has one, and its bytes.
@@ -74,6 +74,33 @@ pub fn commit(top: &Path, name: &str, root: Option<&RepoPath>) -> Result<(String
         files.insert(path, (Some(blob), bytes));
     }
     Ok((id, files))
+}
+
+/// What lies at `path` in the commit that `name` means, or in the work tree.
+///
+/// # Errors
+/// There is no such commit, or it cannot be read.
+pub fn file_at(top: &Path, name: Option<&str>, path: &RepoPath) -> Result<Lying, String> {
+    let Some(name) = name else {
+        let file = top.join(path.as_str());
+        let folder_is_one = file.parent().is_none_or(|folder| {
+            std::fs::symlink_metadata(folder).map_or(true, |metadata| metadata.is_dir())
+        });
+        return match std::fs::symlink_metadata(&file) {
+            Ok(metadata) if metadata.is_file() && folder_is_one => {
+                let bytes = std::fs::read(&file);
+                bytes.map(Lying::File).map_err(|error| format!("{}: {error}", file.display()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Lying::Nothing),
+            Ok(_) | Err(_) => Ok(Lying::Other),
+        };
+    };
+    let what = format!("{name}^{{tree}}");
+    let printed = git(top, &["rev-parse", "--verify", "--end-of-options", &what])?;
+    let failed = |error: &dyn std::fmt::Display| format!("commit {name} cannot be read: {error}");
+    let repository = gix::open(top).map_err(|error| failed(&error))?;
+    let tree = object_id(String::from_utf8_lossy(&printed).trim()).map_err(|error| failed(&error))?;
+    manifests::file_at(&repository, tree, path).map_err(|error| failed(&error))
 }
 
 fn is_below(path: &RepoPath, root: &RepoPath) -> bool {

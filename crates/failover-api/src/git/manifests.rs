@@ -57,6 +57,40 @@ pub(super) fn manifest_changes(
     Ok(changes)
 }
 
+/// What lies at a path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lying {
+    /// Nothing.
+    Nothing,
+    /// A file with this content.
+    File(Vec<u8>),
+    /// A link, a submodule or a folder; or one of its folders is none.
+    Other,
+}
+
+/// What lies at `path` below `tree`.
+pub(super) fn file_at(
+    repository: &gix::Repository,
+    tree: ObjectId,
+    path: &RepoPath,
+) -> Result<Lying, MirrorError> {
+    let mut tree = tree;
+    let mut parts = path.as_str().split('/').peekable();
+    while let Some(part) = parts.next() {
+        let folder = Folder::read(repository, Some(tree))?;
+        let entries = folder.entries(repository)?;
+        let Some(entry) = entries.get(part.as_bytes()) else { return Ok(Lying::Nothing) };
+        match (parts.peek().is_some(), entry.mode) {
+            (true, mode) if mode.is_tree() => tree = entry.id,
+            (false, mode) if mode.is_blob() => {
+                return Ok(Lying::File(read_object(repository, entry.id, Kind::Blob)?));
+            }
+            (_, _) => return Ok(Lying::Other),
+        }
+    }
+    Ok(Lying::Nothing)
+}
+
 /// A raw tree; nothing where there is no folder.
 struct Folder(Vec<u8>);
 

@@ -10,10 +10,10 @@ use gix::objs::Kind;
 use jiff::Timestamp;
 
 use super::commit::{NewCommit, NewObjects};
-use super::manifests::manifest_changes;
+use super::manifests::{Lying, file_at, manifest_changes};
 use super::objects::{MirrorError, damaged, object_id, read_object, write_object, write_pack};
 use super::signing::{Signer, SigningError};
-use super::tree_edit::replace_files;
+use super::tree_edit::{FileEdit, edit_files};
 
 /// How many commits back the mirror reaches, and with it history, idempotency keys and "already done by".
 pub(super) const DEPTH: usize = 250;
@@ -66,6 +66,17 @@ pub enum CommitError {
     /// It must be signed and cannot be.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+/// What a commit does to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// It is there, and gets this content.
+    Replace(Vec<u8>),
+    /// It gets this content, whether it is there or not.
+    Put(Vec<u8>),
+    /// It is there, and goes.
+    Remove,
 }
 
 /// The local copy. All its methods block for milliseconds at most and never touch the network.
@@ -184,6 +195,15 @@ impl Mirror {
         Ok(records)
     }
 
+    /// What lies at `path` in a commit.
+    ///
+    /// # Errors
+    /// The mirror is damaged.
+    pub fn file_at(&self, commit: &CommitId, path: &RepoPath) -> Result<Lying, MirrorError> {
+        let repository = self.repository.to_thread_local();
+        file_at(&repository, commit_tree(&repository, object_id(commit.as_str())?)?, path)
+    }
+
     /// Makes a commit whose one parent is `base` and in which exactly `files` differ. Nothing is written.
     ///
     /// # Errors
@@ -191,7 +211,7 @@ impl Mirror {
     pub fn new_commit(
         &self,
         base: &CommitId,
-        files: &BTreeMap<&RepoPath, &[u8]>,
+        files: &BTreeMap<RepoPath, Edit>,
         message: &str,
         author: &Author,
         signer: Option<&Signer>,
@@ -200,11 +220,16 @@ impl Mirror {
         let repository = self.repository.to_thread_local();
         let parent = object_id(base.as_str())?;
         let mut new = NewObjects::new(repository.object_hash());
-        let mut blobs = BTreeMap::new();
-        for (path, content) in files {
-            blobs.insert(*path, new.add(Kind::Blob, content.to_vec())?);
+        let mut edits = BTreeMap::new();
+        for (path, edit) in files {
+            let edit = match edit {
+                Edit::Replace(content) => FileEdit::Replace(new.add(Kind::Blob, content.clone())?),
+                Edit::Put(content) => FileEdit::Put(new.add(Kind::Blob, content.clone())?),
+                Edit::Remove => FileEdit::Remove,
+            };
+            edits.insert(path, edit);
         }
-        let tree = replace_files(&repository, &mut new, commit_tree(&repository, parent)?, &blobs)?;
+        let tree = edit_files(&repository, &mut new, commit_tree(&repository, parent)?, &edits)?;
         let time = now.as_second();
         let head = format!(
             "tree {tree}\nparent {parent}\nauthor {author} {time} +0000\ncommitter {author} {time} +0000\n"

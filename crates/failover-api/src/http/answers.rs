@@ -11,6 +11,7 @@ use failover_core::name::{CommitId, Namespace, OperationId, RepoPath, Revision, 
 use failover_core::topology::{Active, Side};
 use schemars::JsonSchema;
 
+use super::hold_answers::{Cooldown, Hold};
 use crate::operations::Operation;
 
 /// Every service and where it is.
@@ -20,6 +21,9 @@ pub(super) struct ServiceList {
     count: usize,
     /// By name.
     services: Vec<Service>,
+    /// Why it is not known what is held. Nothing is moved then.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    holds_problems: Option<Vec<Problem>>,
     /// The commit that this is about, as Flux writes it.
     revision: Revision,
     /// How long ago the remote was seen to be there.
@@ -47,6 +51,12 @@ pub(super) struct Service {
     /// Why settings cannot be read.
     #[schemars(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<Problem>>,
+    /// The holds on it, those that are over included.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    holds: Option<Vec<Hold>>,
+    /// Its cooldown, while it lasts.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    cooldown: Option<Cooldown>,
 }
 
 /// A field that a move sets, as the manifest has it.
@@ -79,6 +89,9 @@ pub(super) struct Setting {
 pub(super) struct ServiceStatus {
     #[schemars(flatten)]
     service: Service,
+    /// Why it is not known what is held. Nothing is moved then.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    holds_problems: Option<Vec<Problem>>,
     /// What a move to `findings_for` would find.
     findings: Vec<Finding>,
     /// The role that it is not at.
@@ -134,6 +147,8 @@ pub(super) enum EventKind {
     View,
     /// A move took a step.
     Operation,
+    /// Something else is held.
+    Holds,
     /// Some events were missed.
     Resync,
 }
@@ -168,6 +183,8 @@ pub(super) struct Health {
     config: ConfigHealth,
     /// The repository.
     repository: RepositoryHealth,
+    /// The holds, as far as they can be read.
+    holds: HoldsHealth,
     /// Everything that is wrong.
     problems: Vec<HealthProblem>,
 }
@@ -184,6 +201,15 @@ pub(super) enum Wellness {
     Degraded,
     /// There is no view.
     Unavailable,
+}
+
+/// The holds.
+#[derive(JsonSchema)]
+pub(super) struct HoldsHealth {
+    /// Those that are not over.
+    in_force: usize,
+    /// Those that are.
+    expired: usize,
 }
 
 /// The config file.

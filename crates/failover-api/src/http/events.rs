@@ -18,9 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::hold_answer;
 use super::problem::Answer;
 use super::services::Parameters;
 use super::state::{AppState, MAX_SUBSCRIBERS};
+use crate::clock;
 use crate::operations::Operation;
 use crate::view::View;
 
@@ -98,6 +100,10 @@ impl Stream {
                     let view = views.borrow_and_update().clone();
                     if let Some(new) = &view && shown.as_ref().is_none_or(|old| differ(old, new)) {
                         self.send(event("view", &described(new))).await?;
+                        let before = shown.as_ref().map(|old| &old.tree.restraints.holds);
+                        if before.is_some_and(|before| *before != new.tree.restraints.holds) {
+                            self.send(event("holds", &holds(new))).await?;
+                        }
                     }
                     shown = view;
                 }
@@ -120,6 +126,14 @@ impl Stream {
             () = self.stop.cancelled() => Over,
             () = tokio::time::sleep_until(self.end) => Over,
         }
+    }
+}
+
+/// What is held now, or why nobody knows.
+fn holds(view: &View) -> Value {
+    match view.tree.restraints.holds.known() {
+        Ok(holds) => json!({ "holds": hold_answer::holds(holds, &view.config, clock::now()) }),
+        Err(problems) => json!({ "problems": problems }),
     }
 }
 
@@ -177,7 +191,7 @@ mod tests {
             operation: clock::new_operation().unwrap(),
             idempotency_key: None,
         };
-        Tracked::new(Arc::clone(journal), &intent, None)
+        Tracked::new(Arc::clone(journal), Operation::new(&intent, None, clock::exact_now()))
     }
 
     async fn read_all(mut receiver: mpsc::Receiver<Bytes>) -> String {

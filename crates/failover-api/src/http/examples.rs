@@ -84,6 +84,54 @@ pub(super) fn history() -> Value {
     })
 }
 
+fn hold() -> Value {
+    json!({
+        "service": "sonarr",
+        "owner": "alice",
+        "reason": "new disk in k3s-w2",
+        "since": "2026-11-24T02:56:07Z",
+        "until": "2026-11-24T06:56:07Z",
+        "in_force": true,
+    })
+}
+
+pub(super) fn holds() -> Value {
+    json!({ "count": 1, "holds": [hold()], "revision": REVISION, "view_age_seconds": 4 })
+}
+
+pub(super) fn hold_options() -> Value {
+    json!({ "services": ["sonarr"], "reason": "new disk in k3s-w2", "for": "4h" })
+}
+
+pub(super) fn hold_done() -> Value {
+    json!({
+        "changed": true,
+        "replayed": false,
+        "commit": COMMIT,
+        "operation_id": OPERATION,
+        "verb": "hold",
+        "lines": [{ "service": "sonarr", "outcome": "held" }],
+        "holds": [hold()],
+        "revision": REVISION,
+        "view_age_seconds": 0,
+    })
+}
+
+pub(super) fn release_done() -> Value {
+    let mut done = hold_done();
+    done["verb"] = json!("release");
+    done["lines"] = json!([{ "service": "sonarr", "outcome": "released" }]);
+    done["holds"] = json!([]);
+    done
+}
+
+pub(super) fn hold_diff() -> Value {
+    json!(
+        "diff --git a/.failover-api/holds b/.failover-api/holds\nnew file mode 100644\n--- /dev/null\n\
+         +++ b/.failover-api/holds\n@@ -0,0 +1,2 @@\n+holds:\n+  - service: sonarr\n"
+    )
+}
+
 pub(super) fn health() -> Value {
     json!({
         "status": "ok",
@@ -93,6 +141,7 @@ pub(super) fn health() -> Value {
         "view_age_seconds": 4,
         "config": { "generation": 1, "valid": true, "problems": [] },
         "repository": { "files": 31, "unreadable_files": 0 },
+        "holds": { "in_force": 0, "expired": 0 },
         "problems": [],
     })
 }
@@ -172,6 +221,7 @@ pub(super) fn operation() -> Value {
     json!({
         "operation_id": OPERATION,
         "request_id": "01a20b7b-6a8a-77b4-bffc-49ee49087a00",
+        "kind": "move",
         "state": "committed",
         "services": ["sonarr"],
         "to": "backup",

@@ -8,6 +8,7 @@ use super::answer::Readable;
 use super::problem::Answer;
 use super::state::AppState;
 use crate::auth::Admission;
+use crate::clock;
 use crate::source::ConfigProblem;
 
 /// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
@@ -100,6 +101,16 @@ pub(crate) fn report(state: &AppState) -> Value {
             "notification": failing.name,
         }));
     }
+    let now = clock::now();
+    let (mut in_force, mut expired) = (0, 0);
+    match view.as_ref().map(|view| view.tree.restraints.holds.known()) {
+        Some(Ok(holds)) => {
+            in_force = holds.in_force(now).count();
+            expired = holds.iter().count() - in_force;
+        }
+        Some(Err(found)) => problems.extend(found.iter().map(|problem| json!(problem))),
+        None => {}
+    }
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {
         let mut entry = json!(problem);
         entry["service"] = json!(service);
@@ -128,6 +139,7 @@ pub(crate) fn report(state: &AppState) -> Value {
             },
         },
         "repository": { "files": files, "unreadable_files": unreadable },
+        "holds": { "in_force": in_force, "expired": expired },
         "problems": problems,
     })
 }

@@ -9,13 +9,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use failover_core::holding::HoldIntent;
 use failover_core::intent::{Intent, Selection};
 use tower_service::Service as _;
 
 use super::problem::Answer;
 use super::router::router;
 use super::state::AppState;
-use super::{answer, moves, request_id};
+use super::{answer, holds, moves, request_id};
 use crate::auth::Admission;
 use crate::pipeline::{MoveError, Pipeline};
 
@@ -64,6 +65,25 @@ impl Local {
             let json = if is_batch(&intent) { answer::batch_moved } else { answer::moved };
             let moved = moves::moved(&self.state, intent, json).await;
             moved.unwrap_or_else(IntoResponse::into_response)
+        };
+        Reply::of(request_id::with_new(answer).await).await
+    }
+
+    /// The answer to a hold or a release.
+    pub async fn hold(&self, intent: HoldIntent) -> Reply {
+        let answer = async {
+            let done = holds::carry_out(&self.state, intent).await;
+            done.unwrap_or_else(IntoResponse::into_response)
+        };
+        Reply::of(request_id::with_new(answer).await).await
+    }
+
+    /// The answer to a dry run of a hold or a release, in the form of this media type.
+    pub async fn show_hold(&self, intent: &HoldIntent, accept: &'static str) -> Reply {
+        let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
+        let answer = async {
+            let shown = holds::show(&self.state, intent, &headers).await;
+            shown.unwrap_or_else(IntoResponse::into_response)
         };
         Reply::of(request_id::with_new(answer).await).await
     }

@@ -9,6 +9,8 @@ use failover_core::name::{CommitId, LabelValue, OperationId, RepoPath, Revision,
 use failover_core::topology::Active;
 use schemars::JsonSchema;
 
+use super::hold_answers::REASON;
+
 /// What a move would do.
 #[derive(JsonSchema)]
 pub(super) struct Plan {
@@ -273,7 +275,5 @@ pub(super) struct BatchOptions {
     options: MoveOptions,
 }
 
-/// One line that is not empty.
-pub(super) const REASON: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$";
 /// A role, a full commit id or a revision.
 pub(super) const EXPECT: &str = "^(primary|backup|mixed|unknown|(.*:)?[0-9a-f]{40}|(.*:)?[0-9a-f]{64})$";

@@ -7,6 +7,7 @@ use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
+use failover_core::history;
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Actor, IdempotencyKey, Role, ServiceName};
 use failover_core::plan::{Plan, unknown_service};
@@ -110,7 +111,7 @@ fn decided_since(
 ) -> Option<String> {
     let began = began?;
     let is_repeated = key.is_some() && view.events.iter().any(|event| event.idempotency_key.as_ref() == key);
-    let last = view.events.iter().find(|event| event.services.contains(service))?;
+    let last = history::last_of(&view.events, service)?;
     (!is_repeated && last.time > began).then(|| {
         let (commit, time) = (&last.commit, last.time);
         format!("the alarm began at {began}, and {service} was moved after that, at {time} by {commit}")
@@ -214,7 +215,7 @@ pub(super) async fn show_plan(
 
 /// How a plan is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Json,
     Diff,
     Patch,
@@ -222,7 +223,7 @@ enum Form {
 
 impl Form {
     /// The first form in the Accept header that there is; quality values are not weighed.
-    fn accepted(headers: &HeaderMap) -> Result<Self, Answer> {
+    pub(super) fn accepted(headers: &HeaderMap) -> Result<Self, Answer> {
         let accept: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         if accept.is_empty() {

@@ -13,17 +13,19 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use failover_core::check;
+use failover_core::brake;
 use failover_core::config::Service;
 use failover_core::name::{Role, ServiceName};
 use failover_core::plan::unknown_service;
 use failover_core::topology::{Active, ServiceState};
 use hyper::body::{Frame, SizeHint};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::answer;
 use super::problem::Answer;
+use super::{answer, hold_answer};
+use crate::clock;
 use crate::metrics::{MAX_SERVICES, ServiceRole};
 use crate::pipeline::{Pipeline, blocking};
 use crate::view::View;
@@ -37,6 +39,8 @@ pub(super) struct Rendered(Mutex<Arc<OfView>>);
 struct OfView {
     /// Keeps the view's place in memory, so that no other view is taken for it, but not what is in it.
     view: Weak<View>,
+    /// From this moment on holds and cooldowns are others, though nothing was committed.
+    until: Option<Timestamp>,
     list: OnceCell<Start>,
     roles: OnceCell<Vec<ServiceRole>>,
     /// One for each service of the view's config.
@@ -56,11 +60,13 @@ impl Rendered {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at under the lock, so that an older view never takes a newer one's place.
         let view = pipeline.view().borrow().clone()?;
-        if known.view.as_ptr() != Arc::as_ptr(&view) {
+        let now = clock::now();
+        if known.view.as_ptr() != Arc::as_ptr(&view) || known.until.is_some_and(|until| until <= now) {
             let services = view.config.services().map(|service| (service.name.clone(), OnceCell::new()));
             let statuses = services.collect();
             *known = Arc::new(OfView {
                 view: Arc::downgrade(&view),
+                until: brake::next_change(view.config.services(), &view.tree.restraints, now),
                 list: OnceCell::new(),
                 roles: OnceCell::new(),
                 statuses,
@@ -115,22 +121,38 @@ impl Newest {
 }
 
 fn list(view: &View) -> Start {
-    let services: Vec<Value> = view.config.services().map(|service| answer::service(service, view)).collect();
+    let now = clock::now();
+    let service = |service| {
+        let mut answer = answer::service(service, view);
+        hold_answer::add_restraints(&mut answer, service, view, now);
+        answer
+    };
+    let services: Vec<Value> = view.config.services().map(service).collect();
     let mut answer = json!({ "count": services.len(), "services": services });
+    hold_answer::add_problem(&mut answer, view);
     answer::add_revision(&mut answer, view);
     Start::new(&answer)
 }
 
 fn role(service: &Service, view: &View) -> ServiceRole {
     let active = ServiceState::read(service, &view.tree).active();
-    ServiceRole { service: service.name.clone(), namespace: service.namespace.clone(), active }
+    let restraints = &view.tree.restraints;
+    // While it is not known what is held nothing may be moved.
+    let held = restraints.holds.holds.as_ref().map_or(true, |holds| {
+        let now = clock::now();
+        holds.of(&service.name).any(|hold| !hold.is_expired(now))
+    });
+    ServiceRole { service: service.name.clone(), namespace: service.namespace.clone(), active, held }
 }
 
 fn status_of(service: &Service, view: &View) -> Status {
     let current = ServiceState::read(service, &view.tree);
     let to = if current.active() == Active::Backup { Role::Primary } else { Role::Backup };
+    let now = clock::now();
     let mut answer = answer::service(service, view);
-    answer["findings"] = json!(check::findings(&current, to, &view.tree));
+    hold_answer::add_restraints(&mut answer, service, view, now);
+    hold_answer::add_problem(&mut answer, view);
+    answer["findings"] = json!(view.findings(&current, to, now));
     answer["findings_for"] = json!(to);
     answer::add_revision(&mut answer, view);
     Status { start: Start::new(&answer), active: current.active() }

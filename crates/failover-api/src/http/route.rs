@@ -2,7 +2,7 @@
 
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use failover_core::code::Code;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -74,6 +74,20 @@ impl Route {
         T: 'static,
     {
         Self::new(Method::POST, path, id, summary, post(handler))
+    }
+
+    /// Answers DELETE.
+    pub(super) fn delete<H, T>(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::DELETE, path, id, summary, delete(handler))
     }
 
     fn new(

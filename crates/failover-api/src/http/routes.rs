@@ -11,12 +11,13 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Readable;
 use super::answers::{Alive, Health, History, Operations, ServiceList, ServiceStatus, StreamedEvent};
-use super::move_answers::{BatchMovedOrPlan, BatchOptions, EXPECT, MoveOptions, MovedOrPlan, Plan, REASON};
+use super::hold_answers::{HoldDoneOrPlan, HoldList, HoldOptions, REASON};
+use super::move_answers::{BatchMovedOrPlan, BatchOptions, EXPECT, MoveOptions, MovedOrPlan, Plan};
 use super::moves::ServiceRequest;
 use super::route::{Parameter, Place, Route};
 use super::state::AppState;
 use super::webhook::Webhook;
-use super::{batch, events, examples, health, metrics, moves, openapi, operations, services};
+use super::{batch, events, examples, health, holds, metrics, moves, openapi, operations, services};
 use crate::operations::{CAPACITY, Operation};
 
 /// Why there may be no view to answer from.
@@ -63,6 +64,7 @@ const PLAN: &[Code] = &[
     Code::FieldAnchored,
     Code::FieldUneditable,
     Code::EditUnverified,
+    Code::HoldsUnreadable,
     Code::ExpectationFailed,
 ];
 
@@ -71,6 +73,23 @@ const MOVE: &[Code] = &[
     Code::UnsupportedMediaType,
     Code::BodyTooLarge,
     Code::CheckBlocked,
+    Code::Held,
+    Code::Busy,
+    Code::RemoteConflict,
+    Code::SigningFailed,
+    Code::OutcomeUnknown,
+    Code::ShuttingDown,
+];
+
+/// Why services may not be held or released.
+const HOLD: &[Code] = &[
+    Code::InvalidRequest,
+    Code::InvalidBody,
+    Code::NothingSelected,
+    Code::ServiceNotFound,
+    Code::NotAcceptable,
+    Code::IdempotencyKeyReused,
+    Code::HoldsUnreadable,
     Code::Busy,
     Code::RemoteConflict,
     Code::SigningFailed,
@@ -124,6 +143,42 @@ pub(super) fn routes() -> Vec<Route> {
             .codes(PLAN)
             .codes(MOVE)
             .codes(VIEW),
+        Route::get("/api/holds", "listHolds", "What must not be moved", holds::list)
+            .describe("Read from the file `.failover-api/holds` of the branch.")
+            .answers::<HoldList>("Every hold.", examples::holds())
+            .codes(&[Code::InvalidRequest, Code::HoldsUnreadable])
+            .codes(VIEW),
+        Route::post("/api/holds", "holdServices", "Hold services where they are", holds::hold)
+            .describe("One commit. Safe to repeat. A hold of somebody else that is not over is not replaced.")
+            .parameters([dry_run(false), idempotency_key()])
+            .body::<HoldOptions>(examples::hold_options())
+            .answers::<HoldDoneOrPlan>(
+                "With `changed`, the remote branch holds `commit`; without, everything was held so already. For a dry run the plan.",
+                examples::hold_done(),
+            )
+            .answers_with::<String>(200, "text/x-diff", "The plan.", examples::hold_diff())
+            .answers_with::<String>(200, "text/x-patch", "The plan.", examples::hold_diff())
+            .codes(HOLD)
+            .codes(&[Code::UnsupportedMediaType, Code::BodyTooLarge, Code::Held])
+            .codes(VIEW),
+        Route::delete("/api/holds", "releaseServices", "Release services that are held", holds::release)
+            .describe("One commit. Safe to repeat: what is not held stays so. The hold on every service is another one than those on single services.")
+            .parameters([
+                query("services", "These services, by name.", json!({ "type": "array", "items": { "type": "string", "maxLength": 253, "pattern": NAME } }), Some(json!(["sonarr"]))),
+                query("all", "`true`: the hold on every service.", json!({ "type": "boolean" }), None),
+                reason(),
+                dry_run(false),
+                idempotency_key(),
+            ])
+            .answers::<HoldDoneOrPlan>(
+                "With `changed`, the remote branch holds `commit`; without, nothing was held. For a dry run the plan.",
+                examples::release_done(),
+            )
+            .answers_with::<String>(200, "text/x-diff", "The plan.", examples::hold_diff())
+            .answers_with::<String>(200, "text/x-patch", "The plan.", examples::hold_diff())
+            .codes(HOLD)
+            .codes(&[Code::BodyTooLarge])
+            .codes(VIEW),
         Route::get("/api/history", "listHistory", "What happened, newest first", services::history)
             .describe("Read from the newest 250 commits of the branch.")
             .parameters([only_service(), limit()])
@@ -140,7 +195,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<Operation>("The move.", examples::operation())
             .codes(&[Code::InvalidRequest, Code::OperationNotFound]),
         Route::get("/api/events", "followEvents", "Changes as they happen, as server-sent events", events::events)
-            .describe("`view` when the branch or the config changed, `operation` when a move took a step, `resync` when some were missed. The stream ends after 160 seconds; connect again.")
+            .describe("`view` when the branch or the config changed, `operation` when a move took a step, `holds` when something else is held, `resync` when some were missed. The stream ends after 160 seconds; connect again.")
             .answers_with::<StreamedEvent>(200, "text/event-stream", "The events.", examples::events())
             .codes(&[Code::InvalidRequest, Code::TooManyStreams]),
         Route::get("/metrics", "showMetrics", "What is counted and measured, for Prometheus", metrics::metrics)
@@ -283,11 +338,10 @@ fn dry_run(required: bool) -> Parameter {
 }
 
 fn options() -> [Parameter; 4] {
-    let reason = json!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": REASON });
     let expect = json!({ "type": "string", "pattern": EXPECT });
     let force = json!({ "type": "array", "items": { "type": "string", "enum": Check::ALL } });
     [
-        query("reason", "Why, on one line; stands in the commit.", reason, Some(json!("k3s-w1 is down"))),
+        reason(),
         query(
             "expect",
             "What you saw: a role, a full commit id or a revision. Otherwise `expectation-failed`.",
@@ -295,13 +349,22 @@ fn options() -> [Parameter; 4] {
             None,
         ),
         query("force", "Checks to override, by name.", force, Some(json!(["key-added"]))),
-        Parameter {
-            name: "Idempotency-Key",
-            place: Place::Header,
-            required: false,
-            description: "Names this move, so that repeating it returns the first one's commit.",
-            schema: json!({ "type": "string", "maxLength": 200, "pattern": "^(?!\"\"$)[!-~]+$" }),
-            example: None,
-        },
+        idempotency_key(),
     ]
+}
+
+fn reason() -> Parameter {
+    let reason = json!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": REASON });
+    query("reason", "Why, on one line; stands in the commit.", reason, Some(json!("k3s-w1 is down")))
+}
+
+fn idempotency_key() -> Parameter {
+    Parameter {
+        name: "Idempotency-Key",
+        place: Place::Header,
+        required: false,
+        description: "Names this request, so that repeating it returns the first one's commit.",
+        schema: json!({ "type": "string", "maxLength": 200, "pattern": "^(?!\"\"$)[!-~]+$" }),
+        example: None,
+    }
 }

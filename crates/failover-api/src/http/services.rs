@@ -95,7 +95,7 @@ pub(super) async fn history(
         }
     };
     let of_service =
-        view.events.iter().filter(|event| service.as_ref().is_none_or(|name| event.services.contains(name)));
+        view.events.iter().filter(|event| service.as_ref().is_none_or(|name| event.concerns(name)));
     let events: Vec<_> = of_service.take(limit).collect();
     let mut answer = json!({ "count": events.len(), "history": events });
     answer::add_view(&mut answer, &view);

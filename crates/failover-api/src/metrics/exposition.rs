@@ -57,6 +57,8 @@ pub struct ServiceRole {
     pub namespace: Namespace,
     /// Where it is.
     pub active: Active,
+    /// Whether it must not be moved.
+    pub held: bool,
 }
 
 /// The number that stands for a role. Never changed: alerts compare with it.
@@ -144,12 +146,16 @@ fn at_this_moment(to: &mut Registry, observed: &Observed) {
     );
     to.register("services", "Services configured", count(observed.services));
     let roles = Family::<ServiceLabels, Gauge>::default();
-    for ServiceRole { service, namespace, active } in observed.roles.iter().take(MAX_SERVICES) {
+    let helds = Family::<ServiceLabels, Gauge>::default();
+    for ServiceRole { service, namespace, active, held } in observed.roles.iter().take(MAX_SERVICES) {
         let labels = ServiceLabels { namespace: namespace.to_string(), service: service.to_string() };
         roles.get_or_create(&labels).set(number(*active));
+        helds.get_or_create(&labels).set(i64::from(*held));
     }
     let help = "Where the manifests have the service: 0 unknown, 1 primary, 2 backup, 3 mixed";
     to.register("service_active", help, roles);
+    let help = "1 while a hold keeps the service from being moved, or nobody can read what is held";
+    to.register("service_held", help, helds);
     to.register("doubts", "Pushes of which it is not known yet whether they landed", count(observed.doubts));
     to.register("receivers", "Receivers in force", count(observed.receivers));
     to.register(

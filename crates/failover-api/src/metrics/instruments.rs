@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use failover_core::name::Role;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -11,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::deliveries::Deliveries;
 use super::labels::{
-    Delivery, OperationLabels, Outcome, RequestLabels, ResultLabels, RouteLabels, Step, StepLabels,
+    Delivery, OperationLabels, Outcome, RequestLabels, ResultLabels, RouteLabels, Step, StepLabels, Verb,
 };
 use crate::clock;
 
@@ -38,14 +37,6 @@ pub struct Metrics {
     pub(super) request_seconds: Timed<RouteLabels>,
 }
 
-/// What promotes or demotes is called after the route.
-fn verb(to: Role) -> &'static str {
-    match to {
-        Role::Backup => "promote",
-        Role::Primary => "demote",
-    }
-}
-
 impl Default for Metrics {
     /// Counters whose labels are known begin at zero: a rate over one that appears with its first event misses it.
     fn default() -> Self {
@@ -69,9 +60,9 @@ impl Default for Metrics {
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(histogram),
         };
-        for to in [Role::Primary, Role::Backup] {
+        for verb in Verb::ALL {
             for outcome in Outcome::ALL {
-                let labels = OperationLabels { verb: verb(to), result: outcome.as_str() };
+                let labels = OperationLabels { verb: verb.as_str(), result: outcome.as_str() };
                 drop(metrics.operations.get_or_create(&labels));
             }
         }
@@ -89,9 +80,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A move ended.
-    pub fn operation(&self, to: Role, outcome: Outcome) {
-        let labels = OperationLabels { verb: verb(to), result: outcome.as_str() };
+    /// A move, a hold or a release ended.
+    pub fn operation(&self, verb: Verb, outcome: Outcome) {
+        let labels = OperationLabels { verb: verb.as_str(), result: outcome.as_str() };
         self.operations.get_or_create(&labels).inc();
     }
 

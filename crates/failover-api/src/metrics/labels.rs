@@ -2,6 +2,32 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+/// What is asked of the branch, as the routes and commands name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Services are moved to their backup node.
+    Promote,
+    /// Services are moved to their primary node.
+    Demote,
+    /// Services are held where they are.
+    Hold,
+    /// Services are held no more.
+    Release,
+}
+
+impl Verb {
+    pub(super) const ALL: [Self; 4] = [Self::Promote, Self::Demote, Self::Hold, Self::Release];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Demote => "demote",
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// How a move ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

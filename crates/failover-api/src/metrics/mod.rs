@@ -9,4 +9,4 @@ mod exposition;
 pub use deliveries::Deliveries;
 pub use exposition::{CONTENT_TYPE, MAX_SERVICES, Observed, ServiceRole};
 pub use instruments::Metrics;
-pub use labels::{Delivery, Outcome, Step};
+pub use labels::{Delivery, Outcome, Step, Verb};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use failover_core::code::{Class, Code};
 use failover_core::config::{Config, Notification};
-use failover_core::name::{CommitId, ObjectName, Revision, ServiceName};
+use failover_core::name::{CommitId, ObjectName, Revision, Role, ServiceName};
 use failover_core::notice::{Event, LeftBehind, Notice};
 use tokio::time::Instant;
 
@@ -82,18 +82,20 @@ impl Notifier {
         named.filter(|(_, service)| config.get(service).is_none()).collect()
     }
 
-    /// Begins to tell everybody that the branch holds the move's commit, and returns at once.
+    /// Begins to tell everybody that the branch holds the move's commit, and returns at once. A hold or a release moves
+    /// nothing, and nobody is told of it.
     pub fn landed(&self, tracked: &Tracked, revision: &Revision, link: Option<String>) {
+        let Some(to) = tracked.to() else { return };
         let news =
             Landed { services: tracked.services(), tracked: tracked.clone(), revision: revision.clone() };
         self.receivers.tell(news, |_| true);
-        self.repeats.forget(tracked.asked_for(), tracked.to());
+        self.repeats.forget(tracked.asked_for(), to);
         let notice = Notice {
             left_behind: tracked.left_behind(),
             commit: Some(revision.commit.clone()),
             revision: Some(revision.clone()),
             link,
-            ..of(Event::Moved, tracked)
+            ..of(Event::Moved, tracked, to)
         };
         self.send(notice, Some(tracked));
     }
@@ -101,9 +103,9 @@ impl Notifier {
     /// Begins to tell that a move did not happen, if that is news for more than the caller. One without a code is one
     /// that was told to be in doubt, and then it always is.
     pub fn refused(&self, tracked: &Tracked, code: Option<Code>, detail: &str, hint: Option<&str>) {
-        let is_news = |code| {
-            matters(code) && self.repeats.is_new(tracked.asked_for(), tracked.to(), code, Instant::now())
-        };
+        let Some(to) = tracked.to() else { return };
+        let is_news =
+            |code| matters(code) && self.repeats.is_new(tracked.asked_for(), to, code, Instant::now());
         if !code.is_none_or(is_news) {
             return;
         }
@@ -111,20 +113,21 @@ impl Notifier {
             code,
             detail: Some(detail.to_owned()),
             hint: hint.map(str::to_owned),
-            ..of(Event::Refused, tracked)
+            ..of(Event::Refused, tracked, to)
         };
         self.send(notice, Some(tracked));
     }
 
     /// Begins to tell that nobody knows whether a move's commit landed.
     pub fn in_doubt(&self, tracked: &Tracked, commit: Option<&CommitId>, detail: &str) {
+        let Some(to) = tracked.to() else { return };
         let hint = "look for the operation in GET /api/history; never assume that nothing happened";
         let notice = Notice {
             commit: commit.cloned(),
             code: Some(Code::OutcomeUnknown),
             detail: Some(detail.to_owned()),
             hint: Some(hint.to_owned()),
-            ..of(Event::OutcomeUnknown, tracked)
+            ..of(Event::OutcomeUnknown, tracked, to)
         };
         self.send(notice, Some(tracked));
     }
@@ -154,10 +157,10 @@ fn state<L: Listener>(engine: &Engine<L>) -> ListState {
     ListState { count: state.listeners.len(), problem: state.problem, failing: engine.failing() }
 }
 
-fn of(event: Event, tracked: &Tracked) -> Notice {
+fn of(event: Event, tracked: &Tracked, to: Role) -> Notice {
     Notice {
         services: tracked.services(),
-        to: Some(tracked.to()),
+        to: Some(to),
         reason: tracked.reason().cloned(),
         requested_by: tracked.requested_by().cloned(),
         operation_id: Some(tracked.operation_id().clone()),

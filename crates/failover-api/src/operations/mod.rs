@@ -5,5 +5,5 @@ mod journal;
 mod tracked;
 
 pub use journal::{CAPACITY, Journal};
-pub use model::{Operation, State, Step, Taken};
+pub use model::{Kind, Operation, State, Step, Taken};
 pub use tracked::{Tracked, milliseconds};

@@ -1,12 +1,15 @@
 //! A move and what has been done for it so far.
 
 use failover_core::code::Code;
+use failover_core::holding::{HoldIntent, Scopes, Verb};
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{
     Actor, CommitId, IdempotencyKey, ObjectName, OperationId, Reason, RepoPath, Revision, Role, ServiceName,
 };
 use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::metrics;
 
 /// More steps than this are counted but not kept: a branch that is never at rest can cost a move many pushes.
 pub(super) const MAX_STEPS: usize = 100;
@@ -19,15 +22,18 @@ pub struct Operation {
     /// The request that asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What it does.
+    pub kind: Kind,
     /// How far it is.
     pub state: State,
-    /// The services it moves. Until it is planned those that were named, and none where they were chosen otherwise.
+    /// The services that it moves, holds or releases. Until it is planned those that were named, and none where they were chosen otherwise.
     pub services: Vec<ServiceName>,
     /// How they were chosen, where they were not named: `all`, or `from_node_label=` and the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
-    /// Where to.
-    pub to: Role,
+    /// Where it moves them; not of a hold or a release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Role>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -62,6 +68,18 @@ pub struct Operation {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// It moves services.
+    Move,
+    /// It holds services where they are.
+    Hold,
+    /// It releases services that are held.
+    Release,
 }
 
 /// How far a move is.
@@ -172,7 +190,8 @@ pub enum Step {
 
 impl Operation {
     /// A move that was just asked for.
-    pub(super) fn new(intent: &Intent, request_id: Option<String>, now: Timestamp) -> Self {
+    #[must_use]
+    pub fn new(intent: &Intent, request_id: Option<String>, now: Timestamp) -> Self {
         let (services, selection) = match &intent.services {
             Selection::Named(names) => (names.iter().cloned().collect(), None),
             chosen @ (Selection::OnNode(_) | Selection::All) => (Vec::new(), Some(chosen.to_string())),
@@ -180,10 +199,11 @@ impl Operation {
         Self {
             operation_id: intent.operation.clone(),
             request_id,
+            kind: Kind::Move,
             state: State::UnderWay,
             services,
             selection,
-            to: intent.to,
+            to: Some(intent.to),
             reason: intent.reason.clone(),
             requested_by: intent.requested_by.clone(),
             idempotency_key: intent.idempotency_key.clone(),
@@ -194,6 +214,48 @@ impl Operation {
             detail: None,
             steps: Vec::new(),
             steps_left_out: 0,
+        }
+    }
+
+    /// A hold or release that was just asked for.
+    #[must_use]
+    pub fn of_hold(intent: &HoldIntent, request_id: Option<String>, now: Timestamp) -> Self {
+        let (services, selection) = match &intent.scopes {
+            Scopes::Named(names) => (names.iter().cloned().collect(), None),
+            Scopes::All => (Vec::new(), Some("all".to_owned())),
+        };
+        Self {
+            operation_id: intent.operation.clone(),
+            request_id,
+            kind: match intent.verb() {
+                Verb::Hold => Kind::Hold,
+                Verb::Release => Kind::Release,
+            },
+            state: State::UnderWay,
+            services,
+            selection,
+            to: None,
+            reason: intent.reason().cloned(),
+            requested_by: Some(intent.requested_by.clone()),
+            idempotency_key: intent.idempotency_key.clone(),
+            started: now,
+            updated: now,
+            commit: None,
+            code: None,
+            detail: None,
+            steps: Vec::new(),
+            steps_left_out: 0,
+        }
+    }
+
+    /// What was asked for, as metrics name it.
+    #[must_use]
+    pub fn verb(&self) -> metrics::Verb {
+        match (self.kind, self.to) {
+            (Kind::Hold, _) => metrics::Verb::Hold,
+            (Kind::Release, _) => metrics::Verb::Release,
+            (Kind::Move, Some(Role::Primary)) => metrics::Verb::Demote,
+            (Kind::Move, _) => metrics::Verb::Promote,
         }
     }
 

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use failover_core::code::Code;
-use failover_core::intent::Intent;
 use failover_core::name::{Actor, OperationId, Reason, Role, ServiceName};
 use failover_core::notice::LeftBehind;
 
 use super::journal::Journal;
 use super::model::{Operation, State, Step};
 use crate::clock;
+use crate::metrics::Verb;
 
 /// A move that is followed. Remembered from its first step on: one that has nothing to do leaves no trace.
 #[derive(Debug, Clone)]
@@ -29,10 +29,10 @@ struct Planned {
 }
 
 impl Tracked {
-    /// Follows the move that `intent` asks for.
+    /// Follows what was just asked for.
     #[must_use]
-    pub fn new(journal: Arc<Journal>, intent: &Intent, request_id: Option<String>) -> Self {
-        let first = Arc::new(Operation::new(intent, request_id, clock::exact_now()));
+    pub fn new(journal: Arc<Journal>, first: Operation) -> Self {
+        let first = Arc::new(first);
         let planned = Planned { services: first.services.clone(), left_behind: Vec::new() };
         Self { journal, first, planned: Arc::new(Mutex::new(planned)) }
     }
@@ -80,10 +80,16 @@ impl Tracked {
         self.first.requested_by.as_ref()
     }
 
-    /// Where it moves them.
+    /// Where it moves them; nowhere if it holds or releases them.
     #[must_use]
-    pub fn to(&self) -> Role {
+    pub fn to(&self) -> Option<Role> {
         self.first.to
+    }
+
+    /// What was asked for, as metrics name it.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        self.first.verb()
     }
 
     /// It is decided which services move.

@@ -1,25 +1,22 @@
 //! One intent on its way to the remote: plan, commit, push, and what follows when that does not simply work.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use failover_core::check::Check;
-use failover_core::code::{Class, Code, Problem};
-use failover_core::history::{self, Event};
-use failover_core::intent::Intent;
-use failover_core::name::{CommitId, IdempotencyKey};
-use failover_core::plan::Plan;
+use failover_core::code::{Class, Code};
+use failover_core::history::{self, Event, EventKind};
+use failover_core::name::{CommitId, IdempotencyKey, Role, ServiceName};
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use super::doubt::{Doubt, Settled};
-use super::writer::{Moved, Pipeline, blocking, plan_on, shutting_down};
+use super::moved::{Moved, blocking};
+use super::wanted::{Planned, Wanted, plan_on};
+use super::writer::{Pipeline, shutting_down};
 use super::{Committed, MoveError};
 use crate::clock;
 use crate::git::{CommitError, Mirror, NewCommit, PushOutcome, RemoteError};
 use crate::metrics::{self, Outcome};
-use crate::notify::left_behind;
 use crate::operations::{Step, Tracked, milliseconds};
 use crate::view::{View, mirror_failed};
 
@@ -33,19 +30,20 @@ const MAX_FAILURES: u32 = 4;
 const QUICK: Duration = Duration::from_secs(2);
 
 impl Pipeline {
-    /// Carries out `intent`. It goes on when the caller stops waiting, since a push cannot be taken back.
+    /// Carries out what is `wanted`. It goes on when the caller stops waiting, since a push cannot be taken back.
     ///
     /// # Errors
     /// Why it did not happen, or that this is not known.
-    pub async fn carry_out(
+    pub async fn carry_out<W: Wanted>(
         self: &Arc<Self>,
-        intent: Intent,
+        wanted: W,
         request_id: Option<String>,
-    ) -> Result<Moved, MoveError> {
+    ) -> Result<Moved<W::Plan>, MoveError> {
         if self.stop.is_cancelled() {
             return Err(shutting_down());
         }
-        let tracked = Tracked::new(Arc::clone(&self.observers.journal), &intent, request_id);
+        let begun = wanted.begun(request_id, clock::exact_now());
+        let tracked = Tracked::new(Arc::clone(&self.observers.journal), begun);
         let pipeline = Arc::clone(self);
         let asked = Instant::now();
         let followed = tracked.clone();
@@ -55,7 +53,7 @@ impl Pipeline {
             let moved = match &lock {
                 Ok(lock) => {
                     let (pipeline, tracked) = (&pipeline, &tracked);
-                    Attempt { pipeline, lock, intent: &intent, tracked, deadline, asked }.run().await
+                    Attempt { pipeline, lock, wanted: &wanted, tracked, deadline, asked }.run().await
                 }
                 Err(error) => Err(error.clone()),
             };
@@ -67,7 +65,7 @@ impl Pipeline {
             tracing::error!(operation_id = %followed.operation_id(), %error, "a move ended abnormally");
             followed.in_doubt("the move ended abnormally");
             self.observers.notifier.in_doubt(&followed, None, "the move ended abnormally");
-            self.observers.metrics.operation(followed.to(), Outcome::Failed);
+            self.observers.metrics.operation(followed.verb(), Outcome::Failed);
             Err(MoveError::problem(
                 Code::Internal,
                 "the move ended abnormally; it is not known whether a commit landed",
@@ -77,8 +75,8 @@ impl Pipeline {
     }
 
     /// Takes down how a move ended, and has the receivers told of a new commit.
-    fn take_down(&self, tracked: &Tracked, moved: &Result<Moved, MoveError>) {
-        self.observers.metrics.operation(tracked.to(), outcome(moved));
+    fn take_down<P>(&self, tracked: &Tracked, moved: &Result<Moved<P>, MoveError>) {
+        self.observers.metrics.operation(tracked.verb(), outcome(moved));
         match moved {
             // What an earlier call has done is its own story.
             Ok(Moved::Changed { committed, .. }) if committed.operation() == tracked.operation_id() => {
@@ -97,10 +95,10 @@ impl Pipeline {
 }
 
 /// A move under way; it holds the pipeline's lock.
-struct Attempt<'p> {
+struct Attempt<'p, W: Wanted> {
     pipeline: &'p Arc<Pipeline>,
     lock: &'p MutexGuard<'p, ()>,
-    intent: &'p Intent,
+    wanted: &'p W,
     tracked: &'p Tracked,
     deadline: Instant,
     /// When the call began; an answer about the branch must rest on a later look at it.
@@ -108,17 +106,17 @@ struct Attempt<'p> {
 }
 
 /// What became of one push.
-enum Next {
-    Done(Moved),
+enum Next<P> {
+    Done(Moved<P>),
     /// Nothing of ours is on the branch: plan again on what is there now.
     PlanAgain,
     /// The same, after a failure on this commit of the branch.
     Failed(CommitId, MoveError),
 }
 
-impl<'p> Attempt<'p> {
-    async fn run(self) -> Result<Moved, MoveError> {
-        let key = self.intent.idempotency_key.as_ref();
+impl<W: Wanted> Attempt<'_, W> {
+    async fn run(self) -> Result<Moved<W::Plan>, MoveError> {
+        let key = self.wanted.idempotency_key();
         self.pipeline.settle_earlier(self.lock, key, self.deadline).await?;
         let mut races = 0;
         let mut failures = 0;
@@ -194,50 +192,42 @@ impl<'p> Attempt<'p> {
         }
     }
 
-    async fn decide(&self, view: &Arc<View>) -> Result<Decision, MoveError> {
-        if let Some(event) = history::find_operation(&view.events, &self.intent.operation) {
+    async fn decide(&self, view: &Arc<View>) -> Result<Decision<W::Plan>, MoveError> {
+        if let Some(event) = history::find_operation(&view.events, self.wanted.operation()) {
             return landed(event, view);
         }
-        if let Some(key) = &self.intent.idempotency_key
+        if let Some(key) = self.wanted.idempotency_key()
             && let Some(event) = history::find_key(&view.events, key)
         {
-            return if event.answers(self.intent) {
+            return if self.wanted.is_answered_by(event) {
                 landed(event, view)
             } else {
                 Err(key_reused(key, event))
             };
         }
         let started = Instant::now();
-        let planned = plan_on(view, self.intent).await?;
+        let planned = plan_on(view, self.wanted).await?;
         let took = started.elapsed();
         self.pipeline.observers.metrics.step(metrics::Step::Plan, took);
         let plan = Box::new(planned?);
-        if !plan.blocked_by.is_empty() {
-            return Err(blocked(&plan));
+        if let Some(refusal) = plan.refusal() {
+            return Err(refusal);
         }
         if !plan.is_empty() {
-            let moving = plan.moves.iter().filter(|one| !one.changes.is_empty());
             let step = Step::Planned {
-                base: plan.base.clone(),
-                files: plan.files.iter().map(|file| file.path.clone()).collect(),
+                base: plan.base().clone(),
+                files: plan.edits().into_keys().collect(),
                 milliseconds: milliseconds(took),
             };
-            let moving = moving.map(|one| one.service.clone()).collect();
-            self.tracked.planned(moving, left_behind(&plan.refused), step);
+            self.tracked.planned(plan.services(), plan.left_behind(), step);
             return Ok(Decision::Push(plan));
         }
-        if !plan.refused.is_empty() {
-            return Err(nothing_moved(&plan));
-        }
-        // Only a service's newest event can be what brought it here; people move services without one, too.
-        let newest = plan.moves.iter().filter_map(|one| history::last_of(&view.events, &one.service));
-        let done_by = newest.filter(|event| event.to == Some(self.intent.to)).max_by_key(|event| event.time);
-        let done_by = done_by.cloned().map(Box::new);
+        let done_by = plan.done_by(&view.events).map(Box::new);
         Ok(Decision::Answer(Moved::Unchanged { plan, done_by, view: Arc::clone(view) }))
     }
 
-    async fn push(&self, mirror: &Arc<Mirror>, plan: Box<Plan>) -> Result<Next, MoveError> {
-        let base = plan.base.commit.clone();
+    async fn push(&self, mirror: &Arc<Mirror>, plan: Box<W::Plan>) -> Result<Next<W::Plan>, MoveError> {
+        let base = plan.base().commit.clone();
         let commit = match self.commit(mirror, &plan).await? {
             Ok(commit) => Arc::new(commit),
             Err(CommitError::Mirror(error)) => {
@@ -262,7 +252,7 @@ impl<'p> Attempt<'p> {
             }
             PushOutcome::Refused(error) | PushOutcome::Failed(error) => Err(MoveError::Remote(error)),
             PushOutcome::Unknown(why) => {
-                let (tracked, key) = (self.tracked.clone(), self.intent.idempotency_key.clone());
+                let (tracked, key) = (self.tracked.clone(), self.wanted.idempotency_key().cloned());
                 self.settle(plan, Doubt { tracked, key, commit, why }).await
             }
         }
@@ -270,18 +260,18 @@ impl<'p> Attempt<'p> {
 
     async fn accepted(
         &self,
-        plan: Box<Plan>,
+        plan: Box<W::Plan>,
         commit: &NewCommit,
         pushed: Instant,
         ahead: Option<View>,
-    ) -> Next {
-        let committed = Committed::accepted(commit.id().clone(), self.intent.operation.clone());
+    ) -> Next<W::Plan> {
+        let committed = Committed::accepted(commit.id().clone(), self.wanted.operation().clone());
         let view = self.pipeline.follow_push(self.lock, commit.id(), pushed, ahead).await;
         Next::Done(Moved::Changed { committed, plan: Some(plan), event: None, view })
     }
 
     /// Finds out what became of a push whose answer was lost, for as long as the caller waits; and goes on without it.
-    async fn settle(&self, plan: Box<Plan>, mut doubt: Doubt) -> Result<Next, MoveError> {
+    async fn settle(&self, plan: Box<W::Plan>, mut doubt: Doubt) -> Result<Next<W::Plan>, MoveError> {
         for doubts in 1.. {
             match self.pipeline.settle(self.lock, &mut doubt, self.deadline).await {
                 Settled::Found(event, view) => {
@@ -307,16 +297,15 @@ impl<'p> Attempt<'p> {
     async fn commit(
         &self,
         mirror: &Arc<Mirror>,
-        plan: &Plan,
+        plan: &W::Plan,
     ) -> Result<Result<NewCommit, CommitError>, MoveError> {
         let (mirror, settings) = (Arc::clone(mirror), self.pipeline.settings.clone());
-        let (base, files, message) = (plan.base.commit.clone(), plan.files.clone(), plan.message.clone());
+        let (base, message) = (plan.base().commit.clone(), plan.message().to_owned());
+        let edits = plan.edits();
         let time = clock::now();
         let started = Instant::now();
         let made = blocking(move || {
-            let files: BTreeMap<_, _> =
-                files.iter().map(|file| (&file.path, file.after.as_bytes())).collect();
-            mirror.new_commit(&base, &files, &message, &settings.author, settings.signer.as_ref(), time)
+            mirror.new_commit(&base, &edits, &message, &settings.author, settings.signer.as_ref(), time)
         })
         .await;
         let took = started.elapsed();
@@ -347,7 +336,7 @@ impl<'p> Attempt<'p> {
 }
 
 /// How a move ended, to be counted.
-fn outcome(moved: &Result<Moved, MoveError>) -> Outcome {
+fn outcome<P>(moved: &Result<Moved<P>, MoveError>) -> Outcome {
     match moved {
         Ok(Moved::Changed { event: None, .. }) => Outcome::Changed,
         Ok(Moved::Changed { event: Some(_), .. }) => Outcome::Replayed,
@@ -361,12 +350,12 @@ fn outcome(moved: &Result<Moved, MoveError>) -> Outcome {
     }
 }
 
-enum Decision {
-    Push(Box<Plan>),
-    Answer(Moved),
+enum Decision<P> {
+    Push(Box<P>),
+    Answer(Moved<P>),
 }
 
-fn landed(event: &Event, view: &Arc<View>) -> Result<Decision, MoveError> {
+fn landed<P>(event: &Event, view: &Arc<View>) -> Result<Decision<P>, MoveError> {
     let committed = Committed::found(event).ok_or_else(|| {
         MoveError::problem(Code::Internal, "a commit of ours has no operation id", "report the defect")
     })?;
@@ -378,56 +367,24 @@ fn landed(event: &Event, view: &Arc<View>) -> Result<Decision, MoveError> {
     }))
 }
 
-impl Moved {
-    fn with_plan(self, plan: Box<Plan>) -> Self {
-        match self {
-            Self::Changed { committed, view, .. } => {
-                Self::Changed { committed, plan: Some(plan), event: None, view }
-            }
-            Self::Unchanged { .. } => self,
-        }
-    }
-}
-
-/// The answer to a partial move that would leave everything as it is, and not because it is right.
-fn nothing_moved(plan: &Plan) -> MoveError {
-    let problems = plan
-        .refused
-        .iter()
-        .flat_map(|refused| refused.problems.iter().map(|problem| problem.clone().of(&refused.service)));
-    MoveError::Problems(problems.collect())
-}
-
-/// An answer's detail quotes so many findings.
-const IN_DETAIL: usize = 3;
-
-fn blocked(plan: &Plan) -> MoveError {
-    let names: BTreeSet<_> = plan.blocked_by.iter().map(|finding| finding.check).collect();
-    let names: Vec<&str> = names.into_iter().map(Check::as_str).collect();
-    let hint = format!("look at the evidence; to go on regardless ask again with force={}", names.join(","));
-    let mut detail: Vec<String> =
-        plan.blocked_by.iter().take(IN_DETAIL).map(|finding| finding.detail.clone()).collect();
-    if let Some(more) = plan.blocked_by.len().checked_sub(IN_DETAIL).filter(|more| *more > 0) {
-        detail.push(format!("and {more} more, see the findings"));
-    }
-    let problem = Problem::new(Code::CheckBlocked, detail.join("; "), hint);
-    MoveError::Refused { problem: Box::new(problem), findings: plan.findings.clone() }
-}
-
 fn key_reused(key: &IdempotencyKey, event: &Event) -> MoveError {
     let services: Vec<&str> = match event.services.len() {
-        0..=3 => event.services.iter().map(failover_core::name::ServiceName::as_str).collect(),
+        0 => vec!["every service"],
+        1..=3 => event.services.iter().map(ServiceName::as_str).collect(),
         _ => vec!["several services"],
     };
-    let to = event.to.map_or("another node", failover_core::name::Role::as_str);
+    let services = services.join(", ");
+    let did = match event.kind {
+        EventKind::Hold => format!("held {services}"),
+        EventKind::Release => format!("released {services}"),
+        EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {
+            format!("moved {services} to {}", event.to.map_or("another node", Role::as_str))
+        }
+    };
     MoveError::problem(
         Code::IdempotencyKeyReused,
-        format!(
-            "the key {key} belongs to commit {}, which moved {} to {to}",
-            event.commit,
-            services.join(", ")
-        ),
-        "use a new Idempotency-Key for each new move",
+        format!("the key {key} belongs to commit {}, which {did}", event.commit),
+        "use a new Idempotency-Key for each new request",
     )
 }
 

@@ -3,6 +3,8 @@
 mod observers;
 mod committed;
 mod error;
+mod moved;
+mod wanted;
 mod doubt;
 mod writer;
 mod commit_pages;
@@ -15,5 +17,7 @@ pub use commit_pages::CommitPages;
 pub use committed::Committed;
 pub use doubt::InDoubt;
 pub use error::MoveError;
+pub use moved::{Moved, blocking};
 pub use observers::Observers;
-pub use writer::{Moved, Pipeline, Settings, blocking};
+pub use wanted::{Planned, Wanted};
+pub use writer::{Pipeline, Settings};

@@ -4,18 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use failover_core::code::{Code, Problem};
-use failover_core::history::Event;
-use failover_core::intent::Intent;
 use failover_core::name::{CommitId, RepoPath, Revision};
-use failover_core::plan::{self, Plan};
 use tokio::sync::{MutexGuard, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::doubt::Doubt;
-use super::{Committed, MoveError, Observers};
-use crate::clock;
+use super::moved::blocking;
+use super::wanted::{Wanted, plan_on};
+use super::{MoveError, Observers};
 use crate::git::{
     Author, FETCH_LIMIT, Found, Mirror, MirrorError, NewCommit, PushOutcome, RemoteError, Repository, Signer,
 };
@@ -37,31 +35,6 @@ pub struct Settings {
     pub signer: Option<Signer>,
     /// What is wrong with where the credentials come from, if they come from anywhere but files.
     pub credentials: Option<watch::Receiver<Option<Problem>>>,
-}
-
-/// A move that is done, or was done already.
-#[derive(Debug, Clone)]
-pub enum Moved {
-    /// This call made the commit, or an earlier call with the same key did.
-    Changed {
-        /// The proof.
-        committed: Committed,
-        /// The plan that was carried out; `None` for a repeated call, whose answer is read from history.
-        plan: Option<Box<Plan>>,
-        /// What history says of it, when it was read from there.
-        event: Option<Box<Event>>,
-        /// The view that holds the commit; `None` when it could not be read after the push.
-        view: Option<Arc<View>>,
-    },
-    /// Everything was where it should be, on a tip seen after the call began.
-    Unchanged {
-        /// The empty plan.
-        plan: Box<Plan>,
-        /// The newest event that brought a service there.
-        done_by: Option<Box<Event>>,
-        /// The view.
-        view: Arc<View>,
-    },
 }
 
 /// See the module.
@@ -148,14 +121,14 @@ impl Pipeline {
     ///
     /// # Errors
     /// As a move, but for the remote; or too many plans are being made.
-    pub async fn dry_run(&self, intent: &Intent) -> Result<(Plan, Arc<View>), MoveError> {
+    pub async fn dry_run<W: Wanted>(&self, wanted: &W) -> Result<(W::Plan, Arc<View>), MoveError> {
         let turn = tokio::time::timeout(PLANNING_LIMIT, self.planning.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let detail = "earlier plans were still being made";
             return Err(MoveError::problem(Code::Busy, detail, "ask again; a move does not wait for them"));
         };
         let view = self.view.borrow().clone().ok_or_else(|| self.no_view())?;
-        let plan = plan_on(&view, intent).await??;
+        let plan = plan_on(&view, wanted).await??;
         Ok((plan, view))
     }
 
@@ -374,6 +347,20 @@ impl Pipeline {
             let (files, unreadable) = view.tree.listing.counts();
             tracing::info!(revision = %view.tree.revision, files, unreadable, "repository read");
         }
+        let before = old.as_ref().map(|old| &old.tree.restraints.holds);
+        if before != Some(&view.tree.restraints.holds) {
+            match view.tree.restraints.holds.known() {
+                Ok(holds) if before.is_some() || holds.iter().next().is_some() => {
+                    tracing::info!(holds = holds.iter().count(), "the holds are others");
+                }
+                Ok(_) => {}
+                Err(problems) => {
+                    for problem in problems {
+                        tracing::error!(code = %problem.code, %problem, hint = problem.hint, "the holds file cannot be read, so nothing is moved");
+                    }
+                }
+            }
+        }
         for (service, problem) in &view.problems {
             let known =
                 old.as_ref().is_some_and(|old| old.problems.contains(&(service.clone(), problem.clone())));
@@ -447,28 +434,6 @@ pub(super) fn shutting_down() -> MoveError {
         "the server is stopping; nothing was committed",
         "ask another replica, or ask again",
     )
-}
-
-/// Plans on a thread of its own: a hostile manifest may take a while, and a defect must not take the server down.
-pub(super) async fn plan_on(view: &Arc<View>, intent: &Intent) -> Result<Result<Plan, MoveError>, MoveError> {
-    let (view, intent) = (Arc::clone(view), intent.clone());
-    blocking(move || plan::plan(&view.config, &intent, &view.tree, clock::now()).map_err(MoveError::from))
-        .await
-}
-
-/// Runs a computation on a thread of its own, so that it can take its time and even fail abnormally.
-///
-/// # Errors
-/// It failed abnormally.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MoveError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a computation ended abnormally");
-        MoveError::problem(
-            Code::Internal,
-            "a computation ended abnormally",
-            "read the server's log and report the defect",
-        )
-    })
 }
 
 /// Somewhere between half of the pause and all of it.

@@ -21,10 +21,19 @@ pub(super) fn list<'a>(events: impl Iterator<Item = &'a Event>, pages: Option<&C
 fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
     html! {
         p class="what" {
-            (what(event)) " to "
-            @match event.to { Some(to) => strong { (to) }, None => "an unknown role" }
             @match &event.kind {
-                EventKind::Move => {},
+                EventKind::Hold => {
+                    strong { "Hold" } " on " (what(event)) " until "
+                    @match event.until { Some(until) => (words::moment(until)), None => "it is released" }
+                },
+                EventKind::Release => { strong { "Release" } " of " (what(event)) },
+                EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {
+                    (what(event)) " to "
+                    @match event.to { Some(to) => strong { (to) }, None => "an unknown role" }
+                },
+            }
+            @match &event.kind {
+                EventKind::Move | EventKind::Hold | EventKind::Release => {},
                 EventKind::Revert { reverts: Some(commit) } => { ", by a revert of " (words::commit(commit, pages)) },
                 EventKind::Revert { reverts: None } => ", by a revert",
                 EventKind::CherryPick { of } => { ", by a repetition of " (words::commit(of, pages)) },
@@ -58,6 +67,7 @@ fn what(event: &Event) -> Markup {
         });
     html! {
         @if event.services.len() > SHOWN { strong { (event.services.len()) " services" } } @else { (links(&event.services)) }
+        @if event.services.is_empty() && !event.kind.is_move() { "every service" }
         (chosen.unwrap_or_default())
     }
 }

@@ -39,11 +39,8 @@ pub(super) async fn page(
         Some((_, Ok(name))) => Some(name),
         Some((name, Err(_))) => return Err(unknown_service(&view.config, name).into()),
     };
-    let found: Vec<_> = view
-        .events
-        .iter()
-        .filter(|event| service.as_ref().is_none_or(|name| event.services.contains(name)))
-        .collect();
+    let found: Vec<_> =
+        view.events.iter().filter(|event| service.as_ref().is_none_or(|name| event.concerns(name))).collect();
     let more = found.len() > limit;
     let main = html! {
         div id="history" data-live {

@@ -8,6 +8,7 @@ mod words;
 mod diff;
 mod report;
 mod layout;
+mod holds;
 mod events;
 mod services;
 mod service;

@@ -7,6 +7,7 @@ use axum::response::Response;
 use failover_core::change::{Move, SettingChange};
 use failover_core::check::Finding;
 use failover_core::code::Code;
+use failover_core::history;
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Revision, Role, ServiceName};
 use failover_core::plan::Plan;
@@ -17,7 +18,7 @@ use maud::{Markup, html};
 use super::layout::{Frame, Part};
 use super::service::find;
 use super::words::{self, count};
-use super::{diff, events};
+use super::{diff, events, holds};
 use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 
@@ -39,12 +40,13 @@ pub(super) async fn page(
     let main = html! {
         p class="back" { a href={ "/services/" (service) } { "Back to " (service) } }
         div class="title" { h1 { (title) } (words::state(active)) }
+        (holds::banner(&view, clock::now()))
         div id="plan" data-hold { (shown(&plan, &service, active)) }
         p id="moved-on" class="banner" role="status" hidden {
             "The repository has changed, and so has this plan. " a href="" { "Show the plan as it is now" }
         }
         @if plan.is_empty() {
-            @if let Some(event) = view.events.iter().find(|event| event.services.contains(&service)) {
+            @if let Some(event) = history::last_of(&view.events, &service) {
                 section aria-labelledby="events" {
                     h2 id="events" { "The last move" }
                     (events::list(std::iter::once(event), pages))

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use failover_core::check;
 use failover_core::config::Service;
 use failover_core::name::{Role, ServiceName};
 use failover_core::plan::unknown_service;
 use failover_core::topology::{Active, ServiceState, SettingState, Side};
 use maud::{Markup, html};
 
-use super::events;
 use super::layout::{Frame, Part};
 use super::services::other_role;
 use super::words;
+use super::{events, holds};
+use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::{CommitPages, blocking};
 use crate::view::View;
@@ -47,12 +47,14 @@ pub(super) fn find(view: &Arc<View>, name: &str) -> Result<Service, Answer> {
 fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
     let state = ServiceState::read(service, &view.tree);
     let (active, to) = (state.active(), other_role(state.active()));
-    let findings = check::findings(&state, to, &view.tree);
-    let of_service = view.events.iter().filter(|event| event.services.contains(&service.name));
+    let now = clock::now();
+    let findings = view.findings(&state, to, now);
+    let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
         div id="service" data-live data-service=(service.name) data-active=(active) {
-            div class="title" { h1 { (service.name) } (words::state(active)) }
+            div class="title" { h1 { (service.name) } (words::state(active)) (holds::mark(service, view, now)) }
             p class="lead" { (sentence(active)) }
+            (holds::banner(view, now))
             p class="actions" {
                 (plan(service, to, true))
                 @if active == Active::Mixed { " " (plan(service, to.other(), false)) }
@@ -63,6 +65,7 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
                     (words::problems(&state.problems))
                 }
             }
+            (holds::of_service(service, view, now))
             section aria-labelledby="settings" {
                 h2 id="settings" { "What a move sets" }
                 ul class="settings" role="list" { @for setting in &state.settings { (of_setting(setting)) } }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use failover_core::check::{self, Finding};
+use failover_core::check::Finding;
 use failover_core::code::{Code, Problem};
 use failover_core::config::{Service, SettingKind};
 use failover_core::field::Value;
@@ -16,7 +16,8 @@ use failover_core::topology::{Active, ServiceState};
 use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
-use super::words;
+use super::{holds, words};
+use crate::clock;
 use crate::http::{Answer, AppState, Parameters, newest};
 use crate::pipeline::blocking;
 use crate::view::View;
@@ -32,6 +33,7 @@ struct Line {
     findings: Vec<Finding>,
     problems: Vec<Problem>,
     last: Option<Event>,
+    mark: Markup,
 }
 
 /// Every service, and what is on which node.
@@ -55,8 +57,9 @@ pub(super) async fn page(
     let choice = Choice::read(query.as_deref())?;
     let view = newest(&state)?;
     let frame = Frame::read(&state)?;
+    let banner = holds::banner(&view, clock::now());
     let overview = blocking(move || overview(&view)).await?;
-    Ok(frame.page(Part::Services, "Services", &main(&overview, &choice)))
+    Ok(frame.page(Part::Services, "Services", &main(&overview, &choice, &banner)))
 }
 
 impl Choice {
@@ -81,6 +84,7 @@ impl Choice {
 }
 
 fn overview(view: &Arc<View>) -> Overview {
+    let now = clock::now();
     let states: Vec<_> =
         view.config.services().map(|service| ServiceState::read(service, &view.tree)).collect();
     let at = states.iter().flat_map(|state| &state.settings).filter_map(|setting| match &setting.current {
@@ -99,9 +103,10 @@ fn overview(view: &Arc<View>) -> Overview {
         Line {
             active,
             to,
-            findings: check::findings(&state, to, &view.tree),
+            findings: view.findings(&state, to, now),
             last: history::last_of(&view.events, &service.name).cloned(),
             problems: state.problems,
+            mark: holds::mark(service, view, now),
             service: service.clone(),
         }
     };
@@ -116,12 +121,13 @@ pub(super) fn other_role(active: Active) -> Role {
     }
 }
 
-fn main(overview: &Overview, choice: &Choice) -> Markup {
+fn main(overview: &Overview, choice: &Choice, banner: &Markup) -> Markup {
     let lines = &overview.lines;
     let shown: Vec<&Line> = lines.iter().filter(|line| choice.takes(line)).collect();
     html! {
         h1 { "Services" }
         div id="services" data-live {
+            (banner)
             nav class="states" aria-label="Services by state" {
                 (tab("All", lines.len(), "/", choice.state.is_none()))
                 @for active in ACTIVES {
@@ -184,7 +190,7 @@ fn row(line: &Line, can_be_picked: bool) -> Markup {
             }
             div class="name" {
                 h2 { a href={ "/services/" (service.name) } { (service.name) } }
-                p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } }
+                p { (service.namespace) @if let Some(workload) = &service.workload { " · " (workload.target.kind) } (line.mark) }
             }
             (words::state(*active))
             p class="last" {

@@ -82,6 +82,11 @@ pub(super) fn time(time: Timestamp) -> Markup {
     html! { time datetime=(time) { (time.strftime("%Y-%m-%d %H:%M UTC")) } }
 }
 
+/// A moment that may be still to come, of which the script has no shorter words.
+pub(super) fn moment(time: Timestamp) -> Markup {
+    html! { span class="moment" { (time.strftime("%Y-%m-%d %H:%M UTC")) } }
+}
+
 /// A commit's short id, with a link where the Git host shows it.
 pub(super) fn commit(commit: &CommitId, pages: Option<&CommitPages>) -> Markup {
     let short = commit.as_str().get(..10).unwrap_or(commit.as_str());

@@ -43,6 +43,41 @@ fn cloned() -> (Repository, TempDir) {
 }
 
 #[test]
+fn holds_that_protect_nothing_are_found() {
+    let (_repository, clone) = cloned();
+    std::fs::write(clone.path().join("services.yaml"), config(&["radarr", "sonarr"])).unwrap();
+    let holds = clone.path().join(".failover-api/holds");
+    std::fs::create_dir(holds.parent().unwrap()).unwrap();
+    let check = |text: &str| {
+        std::fs::write(&holds, text).unwrap();
+        said(&failover_api(clone.path(), &["check"]))
+    };
+    let good = "holds:\n- {service: sonarr, owner: a, reason: b}\n- {all: true, owner: a, reason: b}\n";
+    assert_eq!(check(good).0, Some(0), "{}", check(good).1);
+    let (code, text) = check(&good.replace("sonarr", "sonar"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains(".failover-api/holds:2:13: error: the hold of a is on sonar")
+            && text.contains("did you mean sonarr?"),
+        "{text}"
+    );
+    assert!(text.contains("[hold-unknown]"), "{text}");
+    let (code, text) = check(&good.replace("owner", "ownr"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains(".failover-api/holds:2:21: error: ") && text.contains("[holds-unreadable]"),
+        "{text}"
+    );
+    // The same of a commit.
+    run(git(clone.path()).args(["add", ".failover-api"]));
+    run(git(clone.path()).args(["commit", "-q", "-m", "Hold"]));
+    std::fs::remove_file(&holds).unwrap();
+    assert_eq!(said(&failover_api(clone.path(), &["check"])).0, Some(0));
+    let (code, text) = said(&failover_api(clone.path(), &["check", "--commit", "HEAD"]));
+    assert_eq!(code, Some(1), "{text}");
+}
+
+#[test]
 fn what_is_scanned_passes_the_check_and_moves_there_and_back() {
     let (repository, clone) = cloned();
     let scanned = failover_api(clone.path(), &["scan"]);

@@ -47,7 +47,7 @@ fn each_step_to_a_host_behind_ssh_has_a_line() {
         let (code, lines, text) = examine(&cli, &typed);
         (code, lines, text)
     };
-    let all = "programs=pass, reach=pass, host key=pass, login=pass, repository=pass, branch=pass, write=pass, config=pass, clock=pass, service sonarr=pass";
+    let all = "programs=pass, reach=pass, host key=pass, login=pass, repository=pass, branch=pass, write=pass, config=pass, clock=pass, holds=pass, service sonarr=pass";
     let (code, lines, text) = with(&key, &url);
     assert_eq!((code, lines), (0, pairs(all)), "{text}");
     // Nothing that follows a failure is said to be well.
@@ -117,7 +117,7 @@ fn the_config_and_every_service_have_a_line() {
     let folder = scene.config().parent().unwrap().to_owned();
     let cli = Cli::new(&folder).with("FAILOVER_API_REPO", scene.repository.path());
     let (code, lines, text) = examine(&cli, &[]);
-    let expected = "programs=pass, repository=pass, branch=pass, write=pass, config=pass, clock=pass, service bazarr=fail, service lidarr=fail, service radarr=warn, service sonarr=pass";
+    let expected = "programs=pass, repository=pass, branch=pass, write=pass, config=pass, clock=pass, holds=pass, service bazarr=fail, service lidarr=fail, service radarr=warn, service sonarr=pass";
     assert_eq!((code, lines), (1, pairs(expected)), "{text}");
     assert!(text.contains("field-templated") && text.contains("unexpected-value"), "{text}");
 
@@ -151,7 +151,7 @@ fn a_clock_that_is_behind_and_a_clone_with_changes_are_warned_of() {
     run(later.args(["commit", "-q", "--amend", "--no-edit"]));
     std::fs::write(folder.path().join(manifest_path("sonarr")), "mine\n").unwrap();
     let (code, lines, text) = examine(&cli, &[]);
-    let expected = "programs=pass, repository=pass, branch=pass, write=pass, work tree=warn, config=pass, clock=warn, service sonarr=pass";
+    let expected = "programs=pass, repository=pass, branch=pass, write=pass, work tree=warn, config=pass, clock=warn, holds=pass, service sonarr=pass";
     assert_eq!((code, lines), (0, pairs(expected)), "{text}");
 }
 

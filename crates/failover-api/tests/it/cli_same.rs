@@ -214,6 +214,61 @@ fn several_services_give_the_same_commit_and_answers_by_server_and_remote() {
     assert!(commits.iter().all(|other| *other == commits[0]), "{commits:#?}");
 }
 
+/// The holds file at the tip, but for what differs from one hold to the next.
+fn held(repository: &Path) -> String {
+    let text = run(git(repository).args(["show", "main:.failover-api/holds"])).stdout;
+    let text = String::from_utf8(text).unwrap();
+    let own = ["    owner: ", "    since: "];
+    text.lines().filter(|line| !own.iter().any(|key| line.starts_with(key))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_hold_is_the_same_by_server_remote_and_clone() {
+    let [served, remote, cloned] = [(); 3].map(|()| Scene::new(&["radarr", "sonarr"]));
+    let server = served.serve();
+    let by_server = Cli::new(Path::new("/")).with("FAILOVER_API_SERVER", server.url(""));
+    let folder = remote.config().parent().unwrap().to_owned();
+    let by_remote = Cli::new(&folder).with("FAILOVER_API_REPO", remote.repository.path());
+    let clone = TempDir::new().unwrap();
+    run(git(clone.path()).arg("clone").arg("-q").arg(cloned.repository.path()).arg("."));
+    let by_clone =
+        Cli::new(clone.path()).with("FAILOVER_API_REPO", ".").with("FAILOVER_API_CONFIG", cloned.config());
+    let ways =
+        [(&by_server, &served, &[][..]), (&by_remote, &remote, &[]), (&by_clone, &cloned, &["--push"])];
+    for (cli, _, push) in ways {
+        let until = ["--until", "2099-01-01T00:00:00Z", "--idempotency-key", "abc-1"];
+        let typed = [&["hold", "sonarr", "radarr", "-y", "-r", "new disk", "-o", "json"][..], &until, push];
+        let held = cli.run(typed.concat()).ended(0).json();
+        assert_eq!((&held["changed"], &held["replayed"]), (&true.into(), &false.into()), "{held}");
+        let again = cli.run(typed.concat()).ended(0).json();
+        assert_eq!((&again["commit"], &again["replayed"]), (&held["commit"], &true.into()), "{again}");
+        assert_eq!(cli.run(["holds", "-o", "json"]).ended(0).json()["count"], 2);
+        let _ = cli.run(["promote", "sonarr", "-y"]).ended(3).told("new disk");
+    }
+    let [first, second, third] = ways.map(|(_, scene, _)| {
+        let text = commit(scene.repository.path());
+        // The owner and the time stand in the file, and so in what its name is made from.
+        let text: Vec<&str> = text.lines().filter(|line| !line.starts_with("tree ")).collect();
+        (text.join("\n"), held(scene.repository.path()))
+    });
+    assert!(first.0.contains("\nAutomated hold: radarr, sonarr\n\nReason: new disk\n"), "{}", first.0);
+    assert_eq!((&second, &third), (&first, &first));
+    assert!(clone.path().join(".failover-api/holds").exists());
+    for (cli, scene, push) in ways {
+        let typed = [&["release", "sonarr", "radarr", "-y", "-o", "json"][..], push].concat();
+        assert_eq!(cli.run(&typed).ended(0).json()["holds"], Value::Array(Vec::new()));
+        assert_eq!(scene.repository.commit_count(), 3);
+        assert_eq!(cli.run(&typed).ended(0).json()["changed"], false);
+    }
+    assert!(!clone.path().join(".failover-api").exists());
+    // What the clone's owner has put there is not lost.
+    std::fs::create_dir(clone.path().join(".failover-api")).unwrap();
+    std::fs::write(clone.path().join(".failover-api/holds"), "mine\n").unwrap();
+    let _ = by_clone.run(["hold", "sonarr", "-y", "-r", "x"]).ended(3).told("work-tree-changed");
+    let mine = std::fs::read_to_string(clone.path().join(".failover-api/holds")).unwrap();
+    assert_eq!(mine, "mine\n");
+}
+
 #[test]
 fn every_answer_is_the_same_with_and_without_a_server() {
     let scene = Scene::new(&["radarr", "sonarr"]);
@@ -229,6 +284,7 @@ fn every_answer_is_the_same_with_and_without_a_server() {
         (2, &["status", "nothing"], "/api/failover/nothing/status"),
         (2, &["status", "a b/..?x"], "/api/failover/a%20b%2F..%3Fx/status"),
         (0, &["history"], "/api/history"),
+        (0, &["holds"], "/api/holds"),
         (0, &["history", "sonarr", "--limit", "7"], "/api/history?service=sonarr&limit=7"),
         (0, &["promote", "sonarr", "--dry-run"], "/api/failover/sonarr/promote?dry-run=true"),
         (2, &["demote", "nothing", "--dry-run"], "/api/failover/nothing/demote?dry-run=true"),

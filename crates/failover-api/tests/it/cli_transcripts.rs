@@ -36,6 +36,39 @@ fn a_service_is_moved_there_and_back() {
 }
 
 #[test]
+fn a_service_is_held_and_released() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let mut cli = cli(&scene).with("FAILOVER_API_REPO", "cluster.git");
+    cli.record(&["holds"]).ended(0);
+    let until = ["--until", "2099-01-01T00:00:00Z"];
+    let why = ["--reason", "new disk in k3s-w2"];
+    cli.record(&[&["hold", "sonarr", "--dry-run"], &until[..], &why].concat()).ended(0);
+    cli.record(&[&["hold", "sonarr", "--yes"], &until[..], &why].concat()).ended(0);
+    cli.record(&["hold", "--all", "-y", "-r", "memory test"]).ended(0);
+    cli.record(&["holds"]).ended(0);
+    cli.record(&["services"]).ended(0);
+    cli.record(&["status", "sonarr"]).ended(0);
+    cli.record(&["promote", "sonarr", "--yes"]).ended(3);
+    cli.record(&["release", "--all", "--yes"]).ended(0);
+    cli.record(&["release", "sonarr", "--yes", "--reason", "the disk is in"]).ended(0);
+    cli.record(&["release", "sonarr", "--yes"]).ended(0);
+    cli.record(&["history"]).ended(0);
+    // What is wrong.
+    cli.record(&["hold", "sonar", "-y", "-r", "x"]).ended(2);
+    cli.record(&["hold", "sonarr", "-y"]).ended(2);
+    cli.record(&["hold", "-y", "-r", "x"]).ended(2);
+    cli.record(&["hold", "sonarr", "--all", "-y", "-r", "x"]).ended(2);
+    cli.record(&["hold", "sonarr", "-y", "-r", "x", "--for", "1d"]).ended(2);
+    cli.record(&["hold", "sonarr", "-y", "-r", "x", "--until", "2020-01-01T00:00:00Z"]).ended(2);
+    cli.record(&["release", "sonar", "-y"]).ended(2);
+    scene.repository.commit_foreign(".failover-api/holds", b"holds: [", "Break it");
+    cli.record(&["services"]).ended(0);
+    cli.record(&["holds"]).ended(2);
+    cli.record(&["promote", "sonarr", "--yes"]).ended(2);
+    cli.compare("holds");
+}
+
+#[test]
 fn several_services_are_one_commit() {
     let scene = Scene::new(&["bazarr", "lidarr", "radarr", "sonarr"]);
     let mut cli = cli(&scene).with("FAILOVER_API_REPO", "cluster.git");

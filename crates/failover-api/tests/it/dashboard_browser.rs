@@ -359,7 +359,11 @@ fn every_state() -> Scene {
         let both = claim(&format!("pvc-{name}")) + &claim(&format!("pvc-{name}-backup"));
         (format!("clusters/homelab/apps/media/{name}/pvc.yaml"), both)
     });
-    Scene::with(crate::support::git::Repository::new(files.into_iter().chain(claims)), &config(&names))
+    let holds =
+        "holds:\n- {service: postgres, owner: alice, reason: new disk, until: 2099-01-01T00:00:00Z}\n";
+    let holds = [(".failover-api/holds".to_owned(), holds.to_owned())];
+    let files = files.into_iter().chain(claims).chain(holds);
+    Scene::with(crate::support::git::Repository::new(files), &config(&names))
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn docs_routes_are_all_routes() {
     let text = read("docs/http.md") + &read("README.md");
     let routes: BTreeSet<(&str, &str)> = code_spans(&text)
         .filter_map(|span| span.split_once(' '))
-        .filter(|(method, path)| matches!(*method, "GET" | "POST") && path.starts_with('/'))
+        .filter(|(method, path)| matches!(*method, "GET" | "POST" | "DELETE") && path.starts_with('/'))
         .collect();
     server.wait_until("/readyz", |reply| reply.status == 200, crate::support::process::PATIENCE);
     let moved = server.promote("sonarr").json;
@@ -282,9 +282,14 @@ fn docs_routes_are_all_routes() {
         }
         let (body, headers): (_, &[_]) = match *path {
             "/api/failover" => (r#"{"all": true, "to": "backup"}"#, &[("content-type", "application/json")]),
+            "/api/holds" if *method == "POST" => (
+                r#"{"services": ["sonarr"], "reason": "x", "dry-run": true}"#,
+                &[("content-type", "application/json")],
+            ),
             _ => ("", &[]),
         };
-        let path = path
+        let query = if *method == "DELETE" { "?all=true" } else { "" };
+        let path = format!("{path}{query}")
             .replace("{service}", "sonarr")
             .replace("{file}", "dashboard.css")
             .replace("{id}", moved["operation_id"].as_str().unwrap());
@@ -427,7 +432,9 @@ fn docs_commands_and_their_flags_are_all() {
     };
     let shared = flags(section(&text, "## Where to look"));
     let moving = flags(section(&text, "## Moving"));
-    for command in ["services", "status", "history", "promote", "demote", "doctor"] {
+    for command in
+        ["services", "status", "holds", "history", "promote", "demote", "hold", "release", "doctor"]
+    {
         let own = match command {
             "promote" | "demote" => moving.clone(),
             "doctor" => flags(section(&text, "## `doctor`")),

@@ -57,6 +57,7 @@ mod doubt;
 mod git_secret;
 mod github_app;
 mod hardening;
+mod holds;
 mod hosts;
 mod https;
 mod http;

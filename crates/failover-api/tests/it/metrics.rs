@@ -65,7 +65,7 @@ fn what_happens_is_counted() {
     let path = "/api/failover/0123456789abcdef/status";
     server.get(path).assert_problem(404, "service-not-found");
     server.get("/0123456789abcdef").assert_problem(404, "route-not-found");
-    server.request("DELETE", "/api/services", "", &[]).assert_problem(405, "method-not-allowed");
+    server.request("PATCH", "/api/services", "", &[]).assert_problem(405, "method-not-allowed");
     hook.wait(1);
     let told = "failover_api_receiver_deliveries_total{receiver=\"flux\",result=\"told\"} 1\n";
     server.wait_until("/metrics", |reply| reply.text.contains(told), PATIENCE);

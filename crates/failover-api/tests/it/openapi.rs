@@ -16,6 +16,7 @@ use crate::support::volume::Volume;
 const PROMOTE: &str = "/api/failover/{service}/promote";
 const DEMOTE: &str = "/api/failover/{service}/demote";
 const BATCH: &str = "/api/failover";
+const HOLDS: &str = "/api/holds";
 const STATUS: &str = "/api/failover/{service}/status";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -199,6 +200,14 @@ fn openapi_walked_through_nothing_moves_without_a_token_and_roles_hold() {
                     let body = r#"{"all": true, "to": "primary"}"#;
                     ask(&document, &server, &method, &path, (query, body), &headers).status
                 }
+                HOLDS if method == "DELETE" => {
+                    ask(&document, &server, &method, &path, ("?all=true", ""), headers).status
+                }
+                HOLDS if method == "POST" => {
+                    let headers = [headers, &[JSON]].concat();
+                    let body = r#"{"all": true, "reason": "x", "dry-run": true}"#;
+                    ask(&document, &server, &method, &path, (query, body), &headers).status
+                }
                 _ => ask(&document, &server, &method, &path, (query, ""), headers).status,
             };
             // No operation has the template for its id.
@@ -305,6 +314,41 @@ fn openapi_schemas_hold_for_what_the_server_answers() {
     let selections = operations.json["operations"].as_array().unwrap().iter().map(|one| &one["selection"]);
     assert_eq!(selections.filter(|selection| *selection == "all").count(), 1);
     reads();
+
+    // Holds, odd ones included.
+    const HOLD: &str = r#"{"services": ["sonarr"], "reason": "new disk", "for": "4h"}"#;
+    let release = |query: &str, headers: &[(&str, &str)]| {
+        ask(&document, &server, "DELETE", HOLDS, (query, ""), headers)
+    };
+    for accept in ["application/json", "text/x-diff", "text/x-patch", "image/png"] {
+        post(HOLDS, "?dry-run=true", HOLD, &[JSON, ("accept", accept)]);
+        release("?all=true&dry-run=true", &[("accept", accept)]);
+    }
+    let hold = || post(HOLDS, "", HOLD, &[("idempotency-key", "night-3"), JSON]);
+    assert_eq!(hold().json["replayed"], false);
+    assert_eq!(hold().json["replayed"], true);
+    post(DEMOTE, "", "", &[]).assert_problem(423, "held");
+    post(HOLDS, "", r#"{"all": true}"#, &[JSON]).assert_problem(400, "invalid-request");
+    release("?services=x", &[]).assert_problem(404, "service-not-found");
+    release("?services=sonarr&until=x", &[]).assert_problem(400, "invalid-request");
+    release("", &[]).assert_problem(422, "nothing-selected");
+    get(HOLDS, "");
+    reads();
+    assert_eq!(release("?services=sonarr", &[]).json["changed"], true);
+    assert_eq!(release("?services=sonarr", &[]).json["changed"], false);
+    get(HOLDS, "");
+    let odd = "holds: [{all: true, owner: a, reason: b, since: 2020-01-02T00:00:00Z, until: 2020-01-01T00:00:00Z}, {service: x, owner: a, reason: b}]";
+    scene.repository.commit_foreign(".failover-api/holds", odd.as_bytes(), "Hold by hand");
+    assert_eq!(release("?services=x", &[]).json["changed"], true);
+    get(HOLDS, "");
+    reads();
+    scene.repository.commit_foreign(".failover-api/holds", b"holds: [", "Break it");
+    post(DEMOTE, "", "", &[]).assert_problem(422, "holds-unreadable");
+    get(HOLDS, "").assert_problem(422, "holds-unreadable");
+    get(DEMOTE, "?dry-run=true").assert_problem(422, "holds-unreadable");
+    reads();
+    scene.repository.commit_foreign(".failover-api/holds", b"", "Repair");
+    post(DEMOTE, "?dry-run=true", "", &[]);
 
     // A value that nobody configured.
     let path = crate::support::scene::manifest_path("sonarr");

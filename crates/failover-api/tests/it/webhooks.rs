@@ -39,6 +39,20 @@ fn last_message(repository: &Repository) -> String {
 }
 
 #[test]
+fn an_alarm_is_refused_by_a_hold_and_not_content_with_it() {
+    let scene = Scene::new(&["sonarr"]);
+    let server = scene.serve();
+    let firing = alert("firing", "2026-01-24T02:00:00Z").to_string();
+    let body = r#"{"services": ["sonarr"], "reason": "new disk in k3s-w2"}"#;
+    server.post("/api/holds", body, &[JSON]).commit();
+    server.post(ALERTMANAGER, &firing, &[JSON]).assert_problem(423, "held");
+    server.request("DELETE", "/api/holds?services=sonarr", "", &[]).commit();
+    // Neither the hold nor its release, which both came after the alarm, is somebody's move.
+    let moved = server.post(ALERTMANAGER, &firing, &[JSON]);
+    assert_eq!((&moved.json["changed"], moved.json.get("ignored")), (&json!(true), None), "{}", moved.text);
+}
+
+#[test]
 fn an_alarm_moves_a_service_once() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// Reads hours, minutes and seconds in this order, each at most once; `None` for anything else, also for a
 /// number without a unit, for zero and for more than the type can hold.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds: u64 = 0;
     for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {

@@ -50,7 +50,8 @@ const NODE_LABEL_KEY: Key = key(
 );
 const PATH: Key =
     key("path", Form::Path, "The file or folder to look in for the manifest, where more than one fits.");
-const COOLDOWN: Key = key("cooldown", Form::Duration, "The least time between two moves, such as 10m.");
+const COOLDOWN: Key =
+    key("cooldown", Form::Duration, "How long after a failover the service is not moved again, such as 10m.");
 const MAX_DATA_AGE: Key =
     key("max_data_age", Form::Duration, "The oldest last sync for a planned move, such as 1h30m.");
 

@@ -1,4 +1,4 @@
-//! `services.yaml`, and the files of receivers and notifications: from their text to checked values.
+//! `services.yaml`, the files of receivers and notifications, and the holds file: from their text to checked values.
 
 mod model;
 mod error;
@@ -17,8 +17,11 @@ mod read;
 mod hook;
 mod receiver;
 mod notification;
+mod holds;
 
+pub use duration::parse as parse_duration;
 pub use error::{ConfigError, ConfigErrors};
+pub use holds::{HOLDS_PATH, Hold, Holds, Scope};
 pub use hook::{HookUrl, HookUrlError};
 pub use model::{Config, Placement, Service, Setting, SettingKind, Target, Workload};
 pub use notification::{Address, MAX_NOTIFICATIONS, Notification, parse_notifications};

@@ -35,7 +35,7 @@ pub struct Service {
     pub settings: Vec<Setting>,
     /// The services that come before it in a plan.
     pub after: Vec<ServiceName>,
-    /// The least time between two moves of the service.
+    /// How long after a failover the service is not moved again.
     pub cooldown: Option<Duration>,
     /// The oldest last sync with which a planned move is still allowed.
     pub max_data_age: Option<Duration>,

@@ -7,6 +7,7 @@ use super::facts::FileFacts;
 use super::index::Index;
 use crate::config::Config;
 use crate::name::{BlobId, RepoPath, Revision};
+use crate::restraint::Restraints;
 use crate::yaml::{self, Node, YamlError};
 
 /// One file of a [`Listing`].
@@ -80,6 +81,8 @@ pub struct Tree {
     pub listing: Arc<Listing>,
     /// The files in [`Listing::needed`].
     pub sources: BTreeMap<RepoPath, Arc<Source>>,
+    /// What the commit says against moves.
+    pub restraints: Restraints,
 }
 
 /// A file's text, and its documents once somebody asked for them.
