@@ -98,7 +98,13 @@ impl Reader {
             };
             files.insert(path, ListedFile { blob, facts });
         }
-        let listing = Arc::new(self.listing.renew(files));
+        let listing = Arc::new(match root {
+            Some(root) if files.is_empty() => {
+                let elsewhere = mirror.manifest_changes(None, &commit, None)?;
+                Listing::nowhere(root, elsewhere.iter().map(|(path, _)| path))
+            }
+            Some(_) | None => self.listing.renew(files),
+        });
         let mut sources = BTreeMap::new();
         let mut kept = HashMap::new();
         for path in listing.needed(&config) {

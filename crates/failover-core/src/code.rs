@@ -141,6 +141,7 @@ codes! {
     CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
         "Moves are answered only on a loopback address unless told otherwise.";
+    ReadOnly "read-only" Problem 403 "The server answers no moves.";
     TokenMissing "token-missing" Problem 401 "The call needs a token.";
     TokenUnknown "token-unknown" Problem 401 "The token is not known.";
     RoleTooSmall "role-too-small" Problem 403 "The caller's role does not allow this.";

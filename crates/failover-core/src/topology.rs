@@ -177,6 +177,28 @@ fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree)
     Problem { hint, ..problem }
 }
 
+/// The names of a StatefulSet's `volumeClaimTemplates`.
+fn claim_templates(document: &Node) -> Vec<&str> {
+    let anchors = Anchors::of(document);
+    let templates = anchors.get(document, "spec").and_then(|spec| anchors.get(spec, "volumeClaimTemplates"));
+    let name = |template| anchors.get(anchors.get(template, "metadata")?, "name")?.as_text();
+    templates.map(Node::items).unwrap_or_default().iter().filter_map(name).collect()
+}
+
+/// Whether a claim's volume is what is missing.
+fn is_volume(field: &FieldPath, error: &FieldError) -> bool {
+    error.code() == Code::FieldNotFound
+        && field.segments().iter().any(|segment| matches!(segment, Segment::Key(key) if key == "volumes"))
+}
+
+/// Kubernetes names such a claim after the template, the StatefulSet and the pod's number; there is no field to set.
+fn named_by_template(templates: &[&str]) -> String {
+    format!(
+        "the StatefulSet makes its claims from volumeClaimTemplates ({}), so no field names one that could be changed; mount a claim of your own as a volume, or run one StatefulSet for each node and set spec.replicas of both (docs/config.md, StatefulSets)",
+        templates.join(", ")
+    )
+}
+
 /// The keys of the mapping that `field` belongs into.
 fn keys_beside(document: &Node, field: &FieldPath) -> Vec<String> {
     let anchors = Anchors::of(document);
@@ -231,7 +253,12 @@ impl<'a> SettingState<'a> {
             if let FieldErrorKind::Templated(template) = &error.kind {
                 return told_where_from(problem, template, &found, tree);
             }
-            problem
+            match documents.get(found.document).map(claim_templates).unwrap_or_default() {
+                templates if !templates.is_empty() && is_volume(&setting.field, &error) => {
+                    Problem { hint: named_by_template(&templates), ..problem }
+                }
+                _ => problem,
+            }
         };
         let field = manifest::read(documents, found.document, &setting.field).map_err(refused)?;
         let (current, place) = match field {

@@ -30,6 +30,8 @@ pub enum Admission {
     Anybody(Arc<Limit<IpAddr>>),
     /// By their tokens.
     Tokens(Arc<Authentication>),
+    /// Moves are answered for nobody; reads as the tokens say, where there are any.
+    ReadOnly(Option<Arc<Authentication>>),
 }
 
 /// Whether reads need a token.
@@ -76,6 +78,15 @@ impl Admission {
     #[must_use]
     pub fn anybody() -> Self {
         Self::Anybody(Arc::new(Limit::new(MOVES)))
+    }
+
+    /// Those who know tokens, where there are any.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&Authentication> {
+        match self {
+            Self::Tokens(known) | Self::ReadOnly(Some(known)) => Some(known),
+            Self::ThisMachine | Self::Anybody(_) | Self::ReadOnly(None) => None,
+        }
     }
 }
 

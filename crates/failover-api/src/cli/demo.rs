@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use include_dir::{Dir, include_dir};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -32,12 +33,26 @@ pub(super) struct Flags {
     port: Option<u16>,
 }
 
+/// The folder that a demo leaves behind. It goes once nothing runs any more that would miss it.
+#[derive(Debug, Default)]
+pub(super) struct Scratch(Option<TempDir>);
+
+impl Scratch {
+    pub(super) fn remove(self) -> Result<(), String> {
+        let Some(folder) = self.0 else { return Ok(()) };
+        folder.close().map_err(|error| format!("the temporary folder could not be removed: {error}"))?;
+        say("\nStopped; everything is removed.");
+        Ok(())
+    }
+}
+
 /// Serves the made-up repository until Ctrl-C.
-pub(super) async fn demo(flags: Flags) -> Result<(), String> {
+pub(super) async fn demo(flags: Flags, scratch: &mut Scratch) -> Result<(), String> {
     telemetry::start(LogFormat::Text, LevelFilter::WARN);
     let (listener, taken) = listen(flags.port).await?;
     let folder = tempfile::Builder::new().prefix("failover-demo-").tempdir();
     let folder = folder.map_err(|error| format!("no temporary folder can be made: {error}"))?;
+    let folder = scratch.0.insert(folder);
     let origin = folder.path().join("origin.git");
     fill(&origin, &folder.path().join("seed"))
         .map_err(|error| format!("the repository cannot be made: {error}"))?;
@@ -74,8 +89,6 @@ pub(super) async fn demo(flags: Flags) -> Result<(), String> {
     let watcher = tokio::spawn(show_commits(pipeline, origin));
     let result = running.answer(listener).await;
     watcher.abort();
-    folder.close().map_err(|error| format!("the temporary folder could not be removed: {error}"))?;
-    say("\nStopped; everything is removed.");
     result
 }
 

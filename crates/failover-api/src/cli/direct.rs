@@ -211,7 +211,7 @@ async fn read_inside(
                 .to_owned(),
         ),
     })?;
-    let state = ConfigState { config: Some(Arc::new(config)), generation: 1, problem: None };
+    let state = ConfigState { config: Some(Arc::new(config)), generation: 1, ..ConfigState::default() };
     Ok(watch::channel(state).1)
 }
 

@@ -88,13 +88,15 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the program could not start its threads: {error}")),
     };
-    let ended = runtime.block_on(start(arguments.command, &matches));
+    let mut scratch = demo::Scratch::default();
+    let ended = runtime.block_on(start(arguments.command, &matches, &mut scratch));
     // A computation that does not end must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(2));
+    let ended = ended.and_then(|exit| scratch.remove().map(|()| exit).map_err(Stop::problem));
     ExitCode::from(ended.unwrap_or_else(Stop::tell).number())
 }
 
-async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
+async fn start(command: Command, matches: &ArgMatches, scratch: &mut demo::Scratch) -> Result<Exit, Stop> {
     // Which flags were written down is known where the subcommand's are.
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     let moving = Moving::default();
@@ -102,7 +104,9 @@ async fn start(command: Command, matches: &ArgMatches) -> Result<Exit, Stop> {
         Command::Serve(flags) => {
             return serve::serve(*flags).await.map(|()| Exit::Done).map_err(Stop::problem);
         }
-        Command::Demo(flags) => return demo::demo(flags).await.map(|()| Exit::Done).map_err(Stop::problem),
+        Command::Demo(flags) => {
+            return demo::demo(flags, scratch).await.map(|()| Exit::Done).map_err(Stop::problem);
+        }
         Command::Services(flags) => Box::pin(reads::services(*flags, matches)),
         Command::Status(flags) => Box::pin(reads::status(*flags, matches)),
         Command::Promote(flags) => Box::pin(moves::run(Role::Backup, *flags, matches, &moving)),

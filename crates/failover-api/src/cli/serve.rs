@@ -65,6 +65,9 @@ pub(super) struct Flags {
     /// Answer moves from other machines although nobody is authenticated. Only behind something that checks callers.
     #[arg(long, env = "FAILOVER_API_ALLOW_UNAUTHENTICATED_MOVES")]
     allow_unauthenticated_moves: bool,
+    /// Answer no moves at all, for nobody: to look and to try plans. Nothing is ever pushed.
+    #[arg(long, env = "FAILOVER_API_READ_ONLY")]
+    read_only: bool,
 }
 
 fn parse_poll(text: &str) -> Result<Duration, String> {
@@ -108,21 +111,28 @@ pub(super) async fn serve(flags: Flags) -> Result<(), String> {
 /// since a twin in the environment may say `false`.
 fn admission(flags: &Flags) -> Result<Admission, String> {
     let known = flags.token_file.is_some() || flags.kubernetes_auth;
-    match (known, flags.require_token_for_reads, flags.allow_unauthenticated_moves) {
-        (true, _, true) => Err(
+    match (known, flags.require_token_for_reads, flags.allow_unauthenticated_moves, flags.read_only) {
+        (true, _, true, _) => Err(
             "--token-file or --kubernetes-auth and --allow-unauthenticated-moves contradict each other; give one of them"
                 .to_owned(),
         ),
-        (false, true, _) => Err("--require-token-for-reads needs --token-file or --kubernetes-auth".to_owned()),
-        (true, closed, false) => {
-            let reads = if closed { Reads::Closed } else { Reads::Open };
-            let file = flags.token_file.clone().map(TokenFile::follow);
-            let reviewer = flags.kubernetes_auth.then(|| Arc::new(Reviewer::new()) as Arc<dyn Authenticator>);
-            Ok(Admission::Tokens(Arc::new(Authentication::new(file, reviewer, reads))))
-        }
-        (false, false, true) => Ok(Admission::anybody()),
-        (false, false, false) => Ok(Admission::ThisMachine),
+        (false, true, ..) => Err("--require-token-for-reads needs --token-file or --kubernetes-auth".to_owned()),
+        (_, _, true, true) => Err(
+            "--read-only and --allow-unauthenticated-moves contradict each other; give one of them".to_owned(),
+        ),
+        (true, _, false, true) => Ok(Admission::ReadOnly(Some(authentication(flags)))),
+        (true, _, false, false) => Ok(Admission::Tokens(authentication(flags))),
+        (false, false, false, true) => Ok(Admission::ReadOnly(None)),
+        (false, false, true, false) => Ok(Admission::anybody()),
+        (false, false, false, false) => Ok(Admission::ThisMachine),
     }
+}
+
+fn authentication(flags: &Flags) -> Arc<Authentication> {
+    let reads = if flags.require_token_for_reads { Reads::Closed } else { Reads::Open };
+    let file = flags.token_file.clone().map(TokenFile::follow);
+    let reviewer = flags.kubernetes_auth.then(|| Arc::new(Reviewer::new()) as Arc<dyn Authenticator>);
+    Arc::new(Authentication::new(file, reviewer, reads))
 }
 
 /// Starts to read the Secret. Whether it can be read is a matter of health, and no reason not to start: reads are

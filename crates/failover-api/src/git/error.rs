@@ -49,7 +49,7 @@ impl RemoteError {
     pub fn hint(&self) -> &'static str {
         match self.code {
             Code::HostKeyUnknown => {
-                "compare the server's key with what its owner publishes (ssh-keyscan shows it), then add it to known_hosts"
+                "compare the server's key with what its owner publishes (ssh-keyscan shows it, with -p PORT for another port than 22), then add it to known_hosts"
             }
             Code::HostKeyChanged => {
                 "somebody may be in between: find out why the key changed before you replace it in known_hosts"

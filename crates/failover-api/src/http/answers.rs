@@ -215,8 +215,10 @@ pub(super) struct HoldsHealth {
 /// The config file.
 #[derive(JsonSchema)]
 pub(super) struct ConfigHealth {
-    /// Counts the good versions.
+    /// Counts the good versions since the start.
     generation: u64,
+    /// The first 12 digits of the SHA-256 of the version in force; the same in every replica that has it.
+    digest: Option<String>,
     /// Whether the file as it is now is in force.
     valid: bool,
     /// What is wrong with it.
@@ -246,6 +248,8 @@ pub(super) struct RepositoryHealth {
     files: usize,
     /// Those that cannot be.
     unreadable_files: usize,
+    /// The first ten of them.
+    unreadable: Vec<RepoPath>,
 }
 
 /// Something that keeps the server from being well.

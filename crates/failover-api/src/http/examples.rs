@@ -139,8 +139,8 @@ pub(super) fn health() -> Value {
         "services": 1,
         "revision": REVISION,
         "view_age_seconds": 4,
-        "config": { "generation": 1, "valid": true, "problems": [] },
-        "repository": { "files": 31, "unreadable_files": 0 },
+        "config": { "generation": 1, "digest": "5d41402abc4b", "valid": true, "problems": [] },
+        "repository": { "files": 31, "unreadable_files": 0, "unreadable": [] },
         "holds": { "in_force": 0, "expired": 0 },
         "problems": [],
     })

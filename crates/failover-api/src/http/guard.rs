@@ -40,11 +40,11 @@ pub(super) async fn admit(
     let address = peer.ip().to_canonical();
     let caller = match (wanted(request.method(), request.uri().path()), &state.admission) {
         (None, _) => Ok(Caller(None)),
-        (Some(Access::Read), Admission::ThisMachine | Admission::Anybody(_)) => Ok(Caller(None)),
-        (Some(Access::Read), Admission::Tokens(known)) => match known.reads() {
-            Reads::Open => Ok(Caller(None)),
-            Reads::Closed => bearer(known, request.headers(), Access::Read, address).await,
+        (Some(Access::Read), admission) => match admission.tokens().map(|known| (known, known.reads())) {
+            None | Some((_, Reads::Open)) => Ok(Caller(None)),
+            Some((known, Reads::Closed)) => bearer(known, request.headers(), Access::Read, address).await,
         },
+        (Some(Access::Operate), Admission::ReadOnly(_)) => Err(read_only()),
         (Some(Access::Operate), _) if is_foreign_page(request.headers()) => Err(foreign_page()),
         (Some(Access::Operate), Admission::ThisMachine) => from_this_machine(request.headers(), address),
         (Some(Access::Operate), Admission::Anybody(limit)) => limit
@@ -138,6 +138,14 @@ fn too_often(wait: Duration) -> Answer {
     let detail =
         "too many moves were asked for by this caller, or too many wrong tokens came from its address";
     Answer::problem(Code::RateLimited, detail, format!("ask again in {seconds} s")).retry_after(seconds)
+}
+
+fn read_only() -> Answer {
+    Answer::problem(
+        Code::ReadOnly,
+        "this server was started to look only, with --read-only",
+        "plans are shown for GET with dry-run=true; to move services, start the server without the flag",
+    )
 }
 
 fn foreign_page() -> Answer {

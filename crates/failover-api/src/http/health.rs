@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use super::answer::Readable;
 use super::problem::Answer;
 use super::state::AppState;
-use crate::auth::Admission;
 use crate::clock;
 use crate::source::ConfigProblem;
+
+/// So many files that cannot be read are named.
+const NAMED_FILES: usize = 10;
 
 /// `GET /livez`: the process answers. Touches nothing outside it, since a restart would help nothing outside it.
 pub(super) async fn live() -> Readable {
@@ -40,7 +42,7 @@ pub(crate) fn report(state: &AppState) -> Value {
         let detail = problem.to_string();
         problems.push(json!({ "code": Code::ConfigInvalid, "detail": detail, "hint": "repair the config file; it is read again by itself" }));
     }
-    if let Admission::Tokens(known) = &state.admission {
+    if let Some(known) = state.admission.tokens() {
         problems.extend(known.problems().iter().map(|problem| json!(problem)));
     }
     if let Some(problem) = state.pipeline.credentials_problem() {
@@ -111,7 +113,13 @@ pub(crate) fn report(state: &AppState) -> Value {
         Some(Err(found)) => problems.extend(found.iter().map(|problem| json!(problem))),
         None => {}
     }
+    let nowhere = view.as_ref().and_then(|view| view.tree.listing.problem().cloned());
+    problems.extend(nowhere.iter().map(|problem| json!(problem)));
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {
+        // Said once, and not for each service.
+        if nowhere.as_ref() == Some(problem) {
+            continue;
+        }
         let mut entry = json!(problem);
         entry["service"] = json!(service);
         problems.push(entry);
@@ -122,7 +130,10 @@ pub(crate) fn report(state: &AppState) -> Value {
         (Some(_), true) => "ok",
         (Some(_), false) => "degraded",
     };
-    let (files, unreadable) = view.as_ref().map_or((0, 0), |view| view.tree.listing.counts());
+    let (files, unreadable) = view
+        .as_ref()
+        .map_or((0, [].as_slice()), |view| (view.tree.listing.files().len(), view.tree.listing.unreadable()));
+    let named: Vec<_> = unreadable.iter().take(NAMED_FILES).collect();
     json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
@@ -131,6 +142,7 @@ pub(crate) fn report(state: &AppState) -> Value {
         "view_age_seconds": view.as_ref().map(|view| view.age_seconds()),
         "config": {
             "generation": config.generation,
+            "digest": config.digest,
             "valid": config.problem.is_none(),
             "problems": match &config.problem {
                 Some(ConfigProblem::Invalid(errors)) => json!(errors),
@@ -138,7 +150,7 @@ pub(crate) fn report(state: &AppState) -> Value {
                 None => json!([]),
             },
         },
-        "repository": { "files": files, "unreadable_files": unreadable },
+        "repository": { "files": files, "unreadable_files": unreadable.len(), "unreadable": named },
         "holds": { "in_force": in_force, "expired": expired },
         "problems": problems,
     })

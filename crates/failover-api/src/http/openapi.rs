@@ -148,6 +148,7 @@ fn guard_codes(wanted: Option<Access>) -> &'static [Code] {
         Some(Access::Operate) => &[
             Code::CrossOrigin,
             Code::AuthenticationNotConfigured,
+            Code::ReadOnly,
             Code::TokenMissing,
             Code::TokenUnknown,
             Code::RoleTooSmall,

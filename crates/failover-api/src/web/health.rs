@@ -56,6 +56,7 @@ fn main(report: &Report) -> Markup {
                     dd {
                         (count(report.repository.files, "manifest file", "manifest files"))
                         @if report.repository.unreadable_files > 0 { ", " (report.repository.unreadable_files) " of them unreadable" }
+                        @for file in &report.repository.unreadable { br; code { (file) } }
                     }
                 }
             }

@@ -29,6 +29,7 @@ pub(super) enum Part {
 pub(super) struct Frame {
     pub(super) report: Report,
     needs_token: bool,
+    read_only: bool,
     now: Timestamp,
 }
 
@@ -36,7 +37,13 @@ impl Frame {
     /// As things are now.
     pub(super) fn read(state: &AppState) -> Result<Self, Answer> {
         let needs_token = matches!(state.admission, Admission::Tokens(_));
-        Ok(Self { report: Report::read(state)?, needs_token, now: clock::now() })
+        let read_only = matches!(state.admission, Admission::ReadOnly(_));
+        Ok(Self { report: Report::read(state)?, needs_token, read_only, now: clock::now() })
+    }
+
+    /// Whether moves are answered for nobody.
+    pub(super) fn read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Whether moves need a token.

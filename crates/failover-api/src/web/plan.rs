@@ -52,6 +52,8 @@ pub(super) async fn page(
                     (events::list(std::iter::once(event), pages))
                 }
             }
+        } @else if frame.read_only() {
+            p id="read-only" { "This server is read-only: it shows plans and carries none of them out." }
         } @else {
             (request(&one(&plan, &service, active), &frame, pages.map(|pages| pages.prefix())))
         }

@@ -46,6 +46,8 @@ pub(super) struct ConfigProblem {
 pub(super) struct Repository {
     pub(super) files: usize,
     pub(super) unreadable_files: usize,
+    /// The first of them.
+    pub(super) unreadable: Vec<String>,
 }
 
 /// What is wrong, and what to do.

@@ -243,15 +243,45 @@ fn moves_and_wrong_tokens_are_limited_and_the_good_get_through() {
 }
 
 #[test]
+fn a_read_only_server_shows_everything_and_moves_nothing_for_anybody() {
+    let scene = Scene::new(&["sonarr"]);
+    let alice = Token::new("alice", "operate");
+    let volume = Volume::new("tokens", &alice.line);
+    let mut arguments = scene.local();
+    arguments.push("--read-only".into());
+    let open = ready(Server::start(arguments));
+    let closed = serve(&scene, &volume.file(), &["--read-only", "--require-token-for-reads"]);
+    for server in [&open, &closed] {
+        for path in [
+            PROMOTE,
+            "/api/failover/sonarr/demote",
+            "/api/failover",
+            "/api/failover/sonarr/promote?dry-run=true",
+        ] {
+            server.post(path, "", &alice.headers()).assert_problem(403, "read-only");
+        }
+        let plan = server.request("GET", &format!("{PROMOTE}?dry-run=true"), "", &alice.headers());
+        assert_eq!((plan.status, plan.json["changed"].as_bool()), (200, Some(true)), "{}", plan.text);
+        let page = server.request("GET", "/services/sonarr/promote", "", &alice.headers()).text;
+        assert!(page.contains("read-only") && !page.contains("confirm-move"), "{page}");
+    }
+    // It is not a way around the tokens for reads.
+    assert_challenged(&closed.get("/api/services"), "token-missing");
+    assert_eq!(scene.repository.commit_count(), 1);
+}
+
+#[test]
 fn flags_that_contradict_each_other_are_refused() {
-    for arguments in
-        [&["--require-token-for-reads"][..], &["--token-file", "tokens", "--allow-unauthenticated-moves"]]
-    {
+    for (arguments, named) in [
+        (&["--require-token-for-reads"][..], "--token-file"),
+        (&["--token-file", "tokens", "--allow-unauthenticated-moves"], "--token-file"),
+        (&["--read-only", "--allow-unauthenticated-moves"], "--read-only"),
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
         let output = command.env_clear().args(["serve", "--repo", "/"]).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("--token-file"), "{said}");
+        assert!(said.contains(named), "{said}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The config file while the server runs, changed as the kubelet changes a mounted ConfigMap.
 
 use crate::support::api::Server;
-use crate::support::process::PATIENCE;
+use crate::support::process::{PATIENCE, run};
 use crate::support::scene::{Scene, config, moved, ready};
 use crate::support::volume::Volume;
 
@@ -18,6 +18,28 @@ fn wait_for(server: &Server, generation: u64, valid: bool) -> serde_json::Value 
         config["generation"] == generation && config["valid"] == valid
     };
     server.wait_until("/api/health", wanted, PATIENCE).json
+}
+
+#[test]
+fn replicas_that_have_the_same_config_name_it_alike() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let (old, new) = (config(&["sonarr"]), config(&["radarr", "sonarr"]));
+    let mut volume = Volume::new("services.yaml", &old);
+    let server = ready(serve(&scene, &volume));
+    let sum = |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let output = run(std::process::Command::new("sha256sum").arg(file.path()));
+        String::from_utf8(output.stdout).unwrap()[..12].to_owned()
+    };
+    assert_eq!(wait_for(&server, 1, true)["config"]["digest"], sum(&old));
+    volume.publish(Some("services: {}\n"));
+    assert_eq!(wait_for(&server, 1, false)["config"]["digest"], sum(&old), "what is in force counts");
+    volume.publish(Some(&new));
+    assert_eq!(wait_for(&server, 2, true)["config"]["digest"], sum(&new));
+    // One that was started later has loaded fewer versions, and has the same.
+    let later = ready(serve(&scene, &volume));
+    assert_eq!(wait_for(&later, 1, true)["config"]["digest"], sum(&new));
 }
 
 #[test]

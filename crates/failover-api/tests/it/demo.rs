@@ -18,6 +18,7 @@ impl Demo {
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover-api"));
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.arg("demo").args(arguments).env("TMPDIR", temporary.path()).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(temporary.path().with_extension("log")).unwrap());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines, temporary }
@@ -40,6 +41,7 @@ impl Drop for Demo {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_file(self.temporary.path().with_extension("log"));
     }
 }
 
@@ -68,6 +70,8 @@ fn the_demo_moves_shows_and_removes() {
     let status = poll("the demo ends", PATIENCE, || demo.child.try_wait().unwrap().ok_or_else(String::new));
     assert!(status.success());
     assert_eq!(std::fs::read_dir(demo.temporary.path()).unwrap().count(), 0);
+    // Whatever watches a file has ended before the file goes.
+    assert_eq!(std::fs::read_to_string(demo.temporary.path().with_extension("log")).unwrap(), "");
 }
 
 #[test]

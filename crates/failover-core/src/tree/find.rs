@@ -98,6 +98,9 @@ impl Listing {
     /// # Errors
     /// None, or more than one, or one that is built into several namespaces, or an unreadable file that may hide it.
     pub fn find(&self, target: &Target) -> Result<Found, Problem> {
+        if let Some(problem) = &self.nowhere {
+            return Err(problem.clone());
+        }
         if let Some(path) = &target.path {
             self.readable(path, target)?;
             if let Some(FileFacts::Kustomization(kustomization)) =

@@ -136,8 +136,8 @@ impl Index {
     }
 
     /// How many files cannot be read.
-    pub(super) fn unreadable(&self) -> usize {
-        self.unreadable.len()
+    pub(super) fn unreadable(&self) -> &[RepoPath] {
+        &self.unreadable
     }
 
     /// The kustomization in a folder.

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::facts::FileFacts;
 use super::index::Index;
+use crate::code::{Code, Problem};
 use crate::config::Config;
-use crate::name::{BlobId, RepoPath, Revision};
+use crate::name::{BlobId, RepoPath, Revision, nearest};
 use crate::restraint::Restraints;
 use crate::yaml::{self, Node, YamlError};
 
@@ -24,6 +25,8 @@ pub struct ListedFile {
 pub struct Listing {
     pub(super) files: BTreeMap<RepoPath, ListedFile>,
     pub(super) index: Arc<Index>,
+    /// Why there is nothing, where that is known.
+    pub(super) nowhere: Option<Problem>,
 }
 
 impl Listing {
@@ -32,7 +35,32 @@ impl Listing {
     pub fn new(files: BTreeMap<RepoPath, ListedFile>) -> Self {
         let facts: Vec<_> = files.iter().map(|(path, file)| (path, &*file.facts)).collect();
         let index = Arc::new(Index::new(&facts));
-        Self { files, index }
+        Self { files, index, nowhere: None }
+    }
+
+    /// Of a root that holds no manifest; `elsewhere` are the files that the repository has.
+    #[must_use]
+    pub fn nowhere<'a>(root: &RepoPath, elsewhere: impl IntoIterator<Item = &'a RepoPath>) -> Self {
+        let folders: BTreeSet<&str> =
+            elsewhere.into_iter().flat_map(|file| ancestors(file.as_str())).collect();
+        let near = nearest(root.as_str(), folders.iter().copied());
+        // Where nothing is alike, the folders that one would begin to look in.
+        let top = folders.iter().copied().filter(|folder| !folder.contains('/'));
+        let shown = if near.is_empty() { top.take(5).collect() } else { near };
+        let hint = if shown.is_empty() {
+            "correct --root; the repository has no folder with YAML or JSON files".to_owned()
+        } else {
+            format!("correct --root, or leave it out to search everywhere; near: {}", shown.join(", "))
+        };
+        let detail =
+            format!("--root names the folder {root}, and the branch has no YAML or JSON file below that");
+        Self { nowhere: Some(Problem::new(Code::ManifestNotFound, detail, hint)), ..Self::default() }
+    }
+
+    /// Why no manifest at all can be found, where the root is the reason.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.nowhere.as_ref()
     }
 
     /// The listing of `files`, which are mostly those of this one: what is known of them all is kept when each says
@@ -43,7 +71,7 @@ impl Listing {
             && self.files.iter().zip(&files).all(|((old_path, old), (path, file))| {
                 old_path == path && (Arc::ptr_eq(&old.facts, &file.facts) || old.facts == file.facts)
             });
-        if is_same { Self { files, index: Arc::clone(&self.index) } } else { Self::new(files) }
+        if is_same { Self { files, index: Arc::clone(&self.index), nowhere: None } } else { Self::new(files) }
     }
 
     /// The files whose text a plan for any service of `config` needs.
@@ -68,8 +96,20 @@ impl Listing {
     /// How many files are listed, and how many of them cannot be read.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.files.len(), self.index.unreadable())
+        (self.files.len(), self.index.unreadable().len())
     }
+
+    /// The files that cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> &[RepoPath] {
+        self.index.unreadable()
+    }
+}
+
+/// The folders that a file is in, the innermost first.
+fn ancestors(file: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(file.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/'))
+        .map(|(folder, _)| folder)
 }
 
 /// The repository at one commit, with the text of every file that a plan may touch.

@@ -160,6 +160,12 @@ pub(crate) fn normal(text: &str) -> String {
         }
         None => line.to_owned(),
     });
+    // A machine that has much to do takes seconds, says so, and shows what it saw seconds ago.
+    let lines = lines.filter(|line| !(line.starts_with("! ") && line.ends_with(" …")));
+    let lines = lines.map(|line| match line.split_once(", seen ") {
+        Some((before, age)) if age.ends_with(" ago") => format!("{before}, seen now"),
+        Some(_) | None => line,
+    });
     lines.map(|line| line + "\n").collect()
 }
 

@@ -54,6 +54,30 @@ pub(crate) fn overlay() -> Build {
     build(&root().join("deploy/overlays/homelab"))
 }
 
+/// The overlay of somebody who has read it and wants all that stands there as a comment.
+pub(crate) fn overlay_with_everything() -> Build {
+    let folder = TempDir::new().unwrap();
+    run(Command::new("cp").arg("-r").arg(root().join("deploy")).arg(folder.path()));
+    let overlay = folder.path().join("deploy/overlays/homelab");
+    let file = overlay.join("kustomization.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut uncommented = 0;
+    let lines = text.lines().map(|line| {
+        let meant =
+            ["# components:", "#   - ../../components/", "  # - target:", "  #   patch:", "  #     - {op:"];
+        if meant.iter().any(|start| line.starts_with(start)) {
+            uncommented += 1;
+            line.replacen("# ", "", 1) + "\n"
+        } else {
+            line.to_owned() + "\n"
+        }
+    });
+    let text: String = lines.collect();
+    assert_eq!(uncommented, 6, "{text}");
+    fs::write(file, text).unwrap();
+    build(&overlay)
+}
+
 /// The base with these components.
 pub(crate) fn with(components: &[&str]) -> Build {
     // Kustomize takes no absolute paths.
@@ -80,6 +104,7 @@ pub(crate) fn builds() -> Vec<(String, Build)> {
     builds.push(("base".into(), base()));
     builds.push(("every component".into(), with(&COMPONENTS)));
     builds.push(("overlay".into(), overlay()));
+    builds.push(("overlay with everything".into(), overlay_with_everything()));
     builds
 }
 
