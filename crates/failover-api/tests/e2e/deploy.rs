@@ -26,8 +26,15 @@ fn every_component_and_the_example_pass_a_server_side_dry_run_and_are_applied() 
     plane.define_kinds();
     plane.admin(["create", "namespace", "flux-system"]);
     plane.admin(["apply", "-f", base().join("namespace.yaml").to_str().unwrap()]);
-    let components =
-        ["receiver", "signing", "prometheus", "ingress-traefik", "kubernetes-auth", "image-automation"];
+    let components = [
+        "receiver",
+        "notifications",
+        "signing",
+        "prometheus",
+        "ingress-traefik",
+        "kubernetes-auth",
+        "image-automation",
+    ];
     let folder = base().parent().unwrap().join("components");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), components.len(), "a component is not applied");
     let overlay = overlay(&components);
@@ -39,7 +46,7 @@ fn every_component_and_the_example_pass_a_server_side_dry_run_and_are_applied() 
     plane.admin(["apply", "--dry-run=server", "-f", homelab.join("flux.yaml").to_str().unwrap()]);
     let deployment = plane.object(["get", "deployment", "failover-api", "-n", "failover-api"]);
     let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
-    for name in ["KUBERNETES_AUTH", "SIGNING_KEY", "GIT_SECRET", "RECEIVERS"] {
+    for name in ["KUBERNETES_AUTH", "SIGNING_KEY", "GIT_SECRET", "RECEIVERS", "NOTIFICATIONS"] {
         let name = format!("FAILOVER_API_{name}");
         assert!(variables.iter().any(|variable| variable["name"] == name), "{name}: {variables:?}");
     }
