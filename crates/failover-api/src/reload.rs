@@ -145,6 +145,14 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A file's text.
+///
+/// # Errors
+/// As [`read_file`], or it is not UTF-8; the text is not repeated.
+pub fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read(path)?).map_err(|_| "the file is not UTF-8 text".to_owned())
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     read_file(path, MAX_FILE).map_err(|error| error.to_string())
 }

@@ -8,6 +8,7 @@ use crate::config;
 use crate::field::{FieldPath, Value};
 use crate::inventory::{Inventory, Mount, Pair, Workload, is_backup_of};
 use crate::name::ServiceName;
+use crate::restraint::Restraints;
 use crate::tree::{Tree, variable};
 
 /// Labels that say what a node is, not which one.
@@ -122,7 +123,9 @@ fn objection(name: &str, entry: &Entry, tree: &Tree, inventory: &Inventory) -> O
         Ok(config) => config,
         Err(errors) => return errors.as_slice().first().map(|error| error.message.clone()),
     };
-    let notices = audit_services(&config, tree, inventory);
+    // What is held now can be configured all the same.
+    let free = Tree { restraints: Restraints::default(), ..tree.clone() };
+    let notices = audit_services(&config, &free, inventory);
     let error = notices.into_iter().find(|one| one.level == Level::Error);
     error.map(|notice| format!("{}: {}", notice.rule, notice.detail))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use failover_core::audit::{At, Level, Notice, Rule, audit};
 use failover_core::config;
 use failover_core::name::{BlobId, BranchName, CommitId, RepoPath, Revision};
-use failover_core::restraint::Restraints;
+use failover_core::restraint::{HoldsFile, Restraints};
 use failover_core::scan::scan;
 use failover_core::tree::{FileFacts, ListedFile, Listing, Source, Tree};
 
@@ -210,4 +210,13 @@ fn what_a_scan_does_not_propose_it_says_with_the_reason() {
     assert_eq!(config.services().len(), 1);
     assert_eq!(proposal.text.matches("# left out: ").count(), 2);
     assert!(scan(&tree(&BTreeMap::new())).services.is_empty());
+}
+
+#[test]
+fn what_is_held_is_proposed_all_the_same() {
+    for holds in ["holds: [{all: true, owner: bob, reason: test}]", "holds: {"] {
+        let holds = Arc::new(HoldsFile::read(holds.as_bytes()));
+        let held = Tree { restraints: Restraints { holds, ..Restraints::default() }, ..tree(&good()) };
+        assert_eq!(scan(&held).services.len(), 1);
+    }
 }

@@ -263,3 +263,26 @@ fn a_renewed_listing_knows_what_a_new_one_knows() {
     }
     assert_eq!(seen.iter().filter(|found| **found).count(), changes.len(), "{seen:?}");
 }
+
+#[test]
+fn a_patch_is_about_what_its_target_says() {
+    let body = "patch: |\n      kind: Deployment\n      metadata:\n        name: sonarr\n";
+    let at = RepoPath::new("a/kustomization.yaml").unwrap();
+    let wanted = Target { path: Some(at), ..target("media", "sonarr") };
+    for (target, is_ours) in [
+        ("", true),
+        ("target: {kind: Deployment, name: sonarr}\n    ", true),
+        ("target: {kind: Deployment, name: sonarr, namespace: media}\n    ", true),
+        ("target: {kind: Deployment, name: other}\n    ", false),
+        ("target: {kind: StatefulSet, name: sonarr}\n    ", false),
+        ("target: {kind: Deployment, name: sonarr, namespace: other}\n    ", false),
+        ("target: {kind: Deployment}\n    ", false),
+        ("target: {kind: Deployment, name: sonarr|other}\n    ", false),
+        ("target: {kind: Deployment, name: sonarr, labelSelector: a=b}\n    ", false),
+    ] {
+        let text = format!("namespace: media\nresources: [d.yaml]\npatches:\n  - {target}{body}");
+        let listing = listing(&[("a/kustomization.yaml", text.as_str()), ("a/d.yaml", BARE)]);
+        let found = listing.find(&wanted);
+        assert_eq!(found.is_ok_and(|found| found.patch == Some(0)), is_ours, "{text}");
+    }
+}

@@ -223,3 +223,18 @@ proptest! {
 fn a_time_is_one_of_utc() {
     assert_eq!(plain(&Notice::new(Event::Moved, Timestamp::UNIX_EPOCH), 0)["time"], "1970-01-01T00:00:00Z");
 }
+
+#[test]
+fn a_template_that_nests_deeper_than_anybody_needs_ends_nothing() {
+    for chain in ["not ".repeat(4000), "-".repeat(16_000), "1 + ".repeat(4000), "a.".repeat(8000)] {
+        // Made or refused, either is right.
+        let _ = Template::new(format!("{{{{ {chain}1 }}}}"), ContentType::Text);
+    }
+    for refused in [
+        "x".repeat(17 * 1024),
+        "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}"
+            .into(),
+    ] {
+        assert!(Template::new(refused, ContentType::Text).is_err());
+    }
+}

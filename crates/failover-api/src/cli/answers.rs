@@ -1,6 +1,7 @@
 //! The answers of the HTTP interface, as far as tables show them.
 
 use failover_core::code::Exit;
+use failover_core::name::CommitId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -251,5 +252,21 @@ pub(super) fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Stop> {
         hint: Some(
             "check that the address is that of a failover-api server, and compare the versions".to_owned(),
         ),
+    })
+}
+
+/// Holds an answer that says that something changed against what every such answer has.
+///
+/// # Errors
+/// It names no commit, so it is not a server's own, and nothing is known.
+pub(super) fn proven(changed: bool, commit: Option<&str>) -> Result<(), Stop> {
+    if !changed || commit.is_some_and(|commit| CommitId::new(commit).is_ok()) {
+        return Ok(());
+    }
+    Err(Stop::Said {
+        exit: Exit::Unknown,
+        message: "the answer says that something changed, and names no commit: it is not a server's own"
+            .to_owned(),
+        hint: Some("check the address, and look at the history".to_owned()),
     })
 }

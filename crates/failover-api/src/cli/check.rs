@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::clone::{Clone, CloneFlags, seen_from};
 use super::output::{print, say};
+use crate::reload;
 
 /// Hold the config against the repository's manifests.
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ enum Output {
 /// Shows what is wrong. The exit code is 0 when nothing is, 1 when something is.
 pub(super) fn check(flags: &Flags) -> Result<Exit, String> {
     let clone = flags.clone.read()?;
-    let text = std::fs::read_to_string(&flags.config)
+    let text = reload::read_text(&flags.config)
         .map_err(|error| format!("--config: {} cannot be read: {error}", flags.config.display()))?;
     let (services, notices) = match config::parse(&text) {
         Ok(config) => (config.services().len(), audit(&config, &clone.tree)),

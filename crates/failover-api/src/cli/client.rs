@@ -11,6 +11,7 @@ use super::answers::MoveAnswer;
 use super::ending::{Stop, is_problem};
 use super::output::note;
 use crate::http::Reply;
+use crate::reload;
 
 /// Longer than a server lets a caller wait for a move.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -48,7 +49,7 @@ impl Token {
     fn find(file: Option<&Path>) -> Result<Option<Self>, Stop> {
         let (text, place) = match file {
             Some(file) => {
-                let text = std::fs::read_to_string(file)
+                let text = reload::read_text(file)
                     .map_err(|error| Stop::problem(format!("the file of --token cannot be read: {error}")))?;
                 (text, "the file of --token".to_owned())
             }

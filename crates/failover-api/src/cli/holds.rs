@@ -6,7 +6,7 @@ use failover_core::name::{IdempotencyKey, Reason};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answers::{HeldAnswer, MoveAnswer, read};
+use super::answers::{HeldAnswer, MoveAnswer, proven, read};
 use super::ending::Stop;
 use super::form::{Form, MoveForm, show, unless_no};
 use super::hold_asked::{End, HoldAsked, HoldVerb, parse_end};
@@ -184,6 +184,7 @@ async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Resu
 /// Tells what was done, after the clone's branch was pushed where that was asked for.
 async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: HeldAnswer = read(&reply)?;
+    proven(answer.changed, answer.commit.as_deref())?;
     let Place { branch, upstream } = place;
     let pushed = match upstream {
         None => Ok(()),

@@ -7,7 +7,7 @@ use failover_core::name::{CommitId, Role};
 use failover_core::topology::Active;
 use serde_json::{Value, json};
 
-use super::answers::{MoveAnswer, read};
+use super::answers::{MoveAnswer, proven, read};
 use super::asked::{Asked, AskedFlags, Expected};
 use super::batch;
 use super::ending::Stop;
@@ -252,6 +252,7 @@ async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, St
 /// Tells what a move did, after the clone's branch was pushed where that was asked for.
 async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: MoveAnswer = read(&reply)?;
+    proven(answer.changed, answer.commit.as_deref())?;
     let Place { branch, upstream } = place;
     let pushed = match upstream {
         None => Ok(()),
@@ -320,7 +321,7 @@ pub(super) fn not_pushed(error: UpstreamError) -> Stop {
             (Exit::Problem, format!("set one with `git push -u origin {branch}`, or leave out --push"))
         }
         UpstreamError::Rejected(_) => {
-            (Exit::Failure, "bring the clone up to date with `git pull --rebase`, then `git push`".to_owned())
+            (Exit::Failure, "the branch has other commits, which may be about this one: undo the commit (`git reset --keep HEAD~1` while it is the newest), bring the clone up to date with `git pull --rebase`, and ask again".to_owned())
         }
         UpstreamError::Failed(_) | UpstreamError::Git(_) => {
             (Exit::Unknown, "the commit is in the clone; `git push` again does no harm".to_owned())

@@ -1,6 +1,7 @@
 //! Templates of webhooks' bodies, checked when they are read. The language is Jinja's, without files and macros.
 
 use std::io;
+use std::thread;
 
 use jiff::Timestamp;
 use minijinja::value::Serde;
@@ -13,6 +14,10 @@ use crate::yaml::Place;
 
 /// The most that a template may make, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
+/// The most that a template may have, in bytes.
+const MAX_TEMPLATE: usize = 16 * 1024;
+/// The stack that is enough for whatever such a template nests, in bytes; what is not used costs nothing.
+const STACK: usize = 256 * 1024 * 1024;
 /// The most steps that a template may take.
 const FUEL: u64 = 50_000;
 
@@ -78,6 +83,19 @@ impl Template {
     /// The first thing that is wrong.
     pub fn new(text: String, content_type: ContentType) -> Result<Self, TemplateError> {
         let template = Self { text, content_type };
+        if template.text.len() > MAX_TEMPLATE {
+            let message = format!("the template has more than {MAX_TEMPLATE} bytes");
+            return Err(TemplateError { place: None, message, hint: "make it shorter".to_owned() });
+        }
+        let checked = on_large_stack(|| template.check()).unwrap_or_else(|| {
+            let message = "the template could not be read".to_owned();
+            Err(TemplateError { place: None, message, hint: "make it simpler".to_owned() })
+        });
+        checked.map(|()| template)
+    }
+
+    fn check(&self) -> Result<(), TemplateError> {
+        let template = self;
         let environment = template.environment();
         let parsed =
             environment.template_from_str(&template.text).map_err(|error| template.explained(&error))?;
@@ -107,7 +125,7 @@ impl Template {
                 hint: "values bring their own quotes: write {\"text\": {{ text }}}, and join texts as {{ title ~ \": \" ~ text }}".to_owned(),
             })?;
         }
-        Ok(template)
+        Ok(())
     }
 
     /// What it makes.
@@ -121,7 +139,7 @@ impl Template {
     /// # Errors
     /// It fails, although it worked with the examples.
     pub(super) fn render(&self, notice: &Notice, missed: u64) -> Result<Vec<u8>, TemplateFailed> {
-        let made = self.made(notice, missed).map_err(|error| {
+        let failed = |error: Error| {
             TemplateFailed(if error.kind() == ErrorKind::WriteFailure {
                 "it makes more than 64 KiB"
             } else if error.kind() == ErrorKind::OutOfFuel {
@@ -129,7 +147,9 @@ impl Template {
             } else {
                 "it worked with the examples, so make it take every value that may be missing"
             })
-        })?;
+        };
+        let made = on_large_stack(|| self.made(notice, missed).map_err(failed));
+        let made = made.unwrap_or(Err(TemplateFailed("it could not be carried out")))?;
         self.is_fit(&made).map_err(|_| TemplateFailed("what it makes is not JSON"))?;
         Ok(made)
     }
@@ -142,6 +162,8 @@ impl Template {
         // A value must not be written as it is where it would be taken for JSON.
         environment.remove_filter("safe");
         environment.remove_global("debug");
+        // With it a loop could double a list as often as it likes, in few steps.
+        environment.remove_global("namespace");
         let content_type = self.content_type;
         let escape = move || match content_type {
             ContentType::Json => AutoEscape::Json,
@@ -217,6 +239,14 @@ impl Template {
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         Place { line, column: before[start..].chars().count() + 1 }
     }
+}
+
+/// A long chain of operators nests as deep as it is long. `None` if there is no such thread, or it ended abnormally.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        thread.ok()?.join().ok()
+    })
 }
 
 /// The names of everything that a template can show.

@@ -146,19 +146,32 @@ impl Kustomization {
 }
 
 impl EmbeddedPatch {
-    /// A strategic merge patch says which object it is about, for a list of operations the item's `target` does.
+    /// Where the item has a `target`, that decides which objects the patch is about, whatever the patch itself names; a
+    /// strategic merge patch without one says it itself. `None` for one that may be about several objects.
     fn read(index: usize, item: &Node) -> Option<Self> {
         let node = item.get("patch")?;
         let documents = yaml::parse(node.as_text()?).ok()?;
         let [patch] = documents.as_slice() else { return None };
         let text = |node: &Node, key: &str| Some(node.get(key)?.as_text()?.to_owned());
-        let (kind, named) = match patch.items() {
-            [] => (text(patch, "kind")?, patch.get("metadata")?),
-            _ => (text(item.get("target")?, "kind")?, item.get("target")?),
+        let (kind, named) = match (item.get("target"), patch.items()) {
+            (Some(target), _) if names_one(target) => (text(target, "kind")?, target),
+            (None, []) => (text(patch, "kind")?, patch.get("metadata")?),
+            (_, _) => return None,
         };
         let (name, namespace) = (text(named, "name")?, text(named, "namespace"));
         Some(Self { index, kind, name, namespace, place: node.place })
     }
+}
+
+/// Whether a patch's target is one object: Kustomize takes what stands there for regular expressions, and selectors
+/// choose by labels.
+fn names_one(target: &Node) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    target.entries().iter().all(|(key, value)| match (key.as_text(), value.as_text()) {
+        (Some("kind" | "name" | "namespace"), Some(text)) => text.chars().all(is_plain),
+        (Some("group" | "version"), Some(_)) => true,
+        (_, _) => false,
+    })
 }
 
 impl Patch {
