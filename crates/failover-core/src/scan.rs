@@ -43,7 +43,7 @@ pub struct Proposed {
 }
 
 /// Proposes an entry for every app that has two claims, or a twin of which one is scaled to zero. Only entries that
-/// [`audit::audit`] has nothing against are proposed. `tree` must hold the text of every file.
+/// [`audit`](crate::audit::audit) has nothing against are proposed. `tree` must hold the text of every file.
 #[must_use]
 pub fn scan(tree: &Tree) -> Proposal {
     let inventory = Inventory::of(tree);
