@@ -125,8 +125,7 @@ pub fn look<F: Followed>(path: &Path) -> F::Found {
 }
 
 fn text(files: &mut Files, path: &Path) -> Result<String, String> {
-    let bytes = files.read(path)?.to_owned();
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+    utf8(files.read(path)?.to_owned())
 }
 
 /// A file's bytes. What is no file is refused: a pipe would be waited for, and nobody writes into it.
@@ -150,7 +149,11 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read_file`], or it is not UTF-8; the text is not repeated.
 pub fn read_text(path: &Path) -> Result<String, String> {
-    String::from_utf8(read(path)?).map_err(|_| "the file is not UTF-8 text".to_owned())
+    utf8(read(path)?)
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -4,14 +4,13 @@ use clap::{ArgMatches, Args};
 use failover_core::code::Exit;
 use failover_core::name::{IdempotencyKey, Reason};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::answers::{HeldAnswer, MoveAnswer, proven, read};
+use super::answers::{HeldAnswer, read};
 use super::ending::Stop;
 use super::form::{Form, MoveForm, show, unless_no};
 use super::hold_asked::{End, HoldAsked, HoldVerb, parse_end};
 use super::interrupt::Moving;
-use super::moves::{Place, not_pushed, place, push};
+use super::moves::{Place, finish, place};
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
 use super::prompt;
 use super::table;
@@ -184,37 +183,10 @@ async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Resu
 /// Tells what was done, after the clone's branch was pushed where that was asked for.
 async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: HeldAnswer = read(&reply)?;
-    proven(answer.changed, answer.commit.as_deref())?;
-    let Place { branch, upstream } = place;
-    let pushed = match upstream {
-        None => Ok(()),
-        Some(upstream) => push(upstream, &read::<MoveAnswer>(&reply)?).await,
-    };
-    let clone = match target {
-        Target::Direct(direct) => direct.clone.is_some(),
-        Target::Server(_) => false,
-    };
-    if form == Form::Table {
-        tell(&answer, branch);
-        match (upstream, &pushed) {
-            (Some(upstream), Ok(())) => say(format_args!("pushed to {upstream}")),
-            // Why it was not pushed is said at the end.
-            (Some(_), Err(_)) => {}
-            (None, _) if clone && answer.changed => {
-                note(
-                    "the clone's branch is not pushed: others see this after `git push` (--push does that, too)",
-                );
-            }
-            (None, _) => {}
-        }
-    } else if clone {
-        let mut whole: Value = read(&reply)?;
-        whole["pushed"] = json!(upstream.is_some() && pushed.is_ok());
-        show(&format!("{whole:#}\n"), form)?;
-    } else {
-        show(&reply.text, form)?;
-    }
-    pushed.map(|()| Exit::Done).map_err(not_pushed)
+    let unpushed =
+        "the clone's branch is not pushed: others see this after `git push` (--push does that, too)";
+    finish(target, &reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
+    Ok(Exit::Done)
 }
 
 fn tell(answer: &HeldAnswer, branch: &str) {

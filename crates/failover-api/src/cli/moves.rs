@@ -252,9 +252,25 @@ async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, St
 /// Tells what a move did, after the clone's branch was pushed where that was asked for.
 async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: MoveAnswer = read(&reply)?;
+    let unpushed =
+        "the clone's branch is not pushed: Flux sees the move after `git push` (--push does that, too)";
+    finish(target, &reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
+    Ok(if batch::left_some(&answer) { Exit::Partly } else { Exit::Done })
+}
+
+/// Pushes the clone's branch where that was asked for, and shows the answer: people what `tell` says, scripts the answer.
+/// `unpushed` is what people are told of a clone whose branch was not pushed.
+pub(super) async fn finish(
+    target: &Target,
+    reply: &Reply,
+    place: &Place,
+    form: Form,
+    unpushed: &str,
+    tell: impl FnOnce(),
+) -> Result<(), Stop> {
+    let answer: MoveAnswer = read(reply)?;
     proven(answer.changed, answer.commit.as_deref())?;
-    let Place { branch, upstream } = place;
-    let pushed = match upstream {
+    let pushed = match &place.upstream {
         None => Ok(()),
         Some(upstream) => push(upstream, &answer).await,
     };
@@ -263,28 +279,23 @@ async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Resul
         Target::Server(_) => false,
     };
     if form == Form::Table {
-        tell(&answer, branch);
-        match (upstream, &pushed) {
+        tell();
+        match (&place.upstream, &pushed) {
             (Some(upstream), Ok(())) => say(format_args!("pushed to {upstream}")),
             // Why it was not pushed is said at the end.
             (Some(_), Err(_)) => {}
-            (None, _) if clone && answer.changed => {
-                note(
-                    "the clone's branch is not pushed: Flux sees the move after `git push` (--push does that, too)",
-                );
-            }
+            (None, _) if clone && answer.changed => note(unpushed),
             (None, _) => {}
         }
     } else if clone {
         // The branch of a clone is not yet the one that Flux reads.
-        let mut whole: Value = read(&reply)?;
-        whole["pushed"] = json!(upstream.is_some() && pushed.is_ok());
+        let mut whole: Value = read(reply)?;
+        whole["pushed"] = json!(place.upstream.is_some() && pushed.is_ok());
         show(&format!("{whole:#}\n"), form)?;
     } else {
         show(&reply.text, form)?;
     }
-    let ended = if batch::left_some(&answer) { Exit::Partly } else { Exit::Done };
-    pushed.map(|()| ended).map_err(not_pushed)
+    pushed.map_err(not_pushed)
 }
 
 /// Whether `--partial` would make a difference.
@@ -306,7 +317,7 @@ fn with_way_out(stop: Stop, asked: &Asked) -> Stop {
     Stop::Quiet(exit)
 }
 
-pub(super) async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
+async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(), UpstreamError> {
     let of_revision = answer.revision.as_deref().and_then(|revision| revision.rsplit(':').next());
     let commit = answer.commit.as_deref().filter(|_| answer.changed).or(of_revision).unwrap_or_default();
     let commit = CommitId::new(commit).map_err(|error| UpstreamError::Git(format!("the commit: {error}")))?;
@@ -315,7 +326,7 @@ pub(super) async fn push(upstream: &Upstream, answer: &MoveAnswer) -> Result<(),
     waiting(&words, pushed).await.unwrap_or_else(|error| Err(UpstreamError::Failed(error.to_string())))
 }
 
-pub(super) fn not_pushed(error: UpstreamError) -> Stop {
+fn not_pushed(error: UpstreamError) -> Stop {
     let (exit, hint) = match &error {
         UpstreamError::None(branch) => {
             (Exit::Problem, format!("set one with `git push -u origin {branch}`, or leave out --push"))

@@ -123,20 +123,9 @@ impl Reader {
     }
 
     fn services(&mut self, names: &[Value]) {
-        let mut services = BTreeSet::new();
-        for name in names {
-            let Some(text) = name.as_str() else { return self.mistyped("services", "a list of names") };
-            match ServiceName::new(text) {
-                Ok(name) if !services.insert(name.clone()) => {
-                    self.wrong(format!("services names {name} twice"), "name each service once");
-                }
-                Ok(_) => {}
-                Err(error) => self.wrong(
-                    format!("services names {text:?}, which is no service: a name {error}"),
-                    "GET /api/services lists the configured services",
-                ),
-            }
-        }
+        let Some(services) = read_names(names, &mut self.problems) else {
+            return self.mistyped("services", "a list of names");
+        };
         if names.is_empty() {
             let hint = "name the services to move, or say \"all\": true";
             self.problems.push(Problem::new(Code::NothingSelected, "the list of services is empty", hint));
@@ -159,4 +148,26 @@ impl Reader {
         }
         None
     }
+}
+
+/// The services that a body's list names, each once; what is wrong with them goes into `problems`. `None` for a list of
+/// something else.
+pub(super) fn read_names(names: &[Value], problems: &mut Vec<Problem>) -> Option<BTreeSet<ServiceName>> {
+    let mut wrong =
+        |detail: String, hint: &str| problems.push(Problem::new(Code::InvalidRequest, detail, hint));
+    let mut services = BTreeSet::new();
+    for name in names {
+        let text = name.as_str()?;
+        match ServiceName::new(text) {
+            Ok(name) if !services.insert(name.clone()) => {
+                wrong(format!("services names {name} twice"), "name each service once");
+            }
+            Ok(_) => {}
+            Err(error) => wrong(
+                format!("services names {text:?}, which is no service: a name {error}"),
+                "GET /api/services lists the configured services",
+            ),
+        }
+    }
+    Some(services)
 }

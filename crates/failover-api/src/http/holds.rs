@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
+use super::batch::read_names;
 use super::guard::Caller;
 use super::hold_answer;
 use super::moves::{Form, read_body};
@@ -253,20 +254,9 @@ impl Reader {
     }
 
     fn services(&mut self, names: &[Value]) {
-        let mut services = BTreeSet::new();
-        for name in names {
-            let Some(text) = name.as_str() else { return self.mistyped("services", "a list of names") };
-            match ServiceName::new(text) {
-                Ok(name) if !services.insert(name.clone()) => {
-                    self.wrong(format!("services names {name} twice"), "name each service once");
-                }
-                Ok(_) => {}
-                Err(error) => self.wrong(
-                    format!("services names {text:?}, which is no service: a name {error}"),
-                    "GET /api/services lists the configured services",
-                ),
-            }
-        }
+        let Some(services) = read_names(names, &mut self.problems) else {
+            return self.mistyped("services", "a list of names");
+        };
         self.named = Some(services);
     }
 
