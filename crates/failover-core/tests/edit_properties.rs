@@ -1,10 +1,12 @@
 //! Properties of the edit engine over generated manifests, and over damaged ones.
 
+mod names;
 mod oracle;
 
 use failover_core::field::{FieldPath, Insert, Value};
 use failover_core::manifest::{Change, Field, Scalar, edit, read};
 use failover_core::yaml;
+use names::name;
 use proptest::prelude::*;
 
 /// How a scalar is written.
@@ -27,13 +29,6 @@ const LABEL: &str = "spec.template.spec.nodeSelector.role";
 
 fn quotes() -> impl Strategy<Value = Quotes> {
     prop_oneof![Just(Quotes::None), Just(Quotes::Single), Just(Quotes::Double)]
-}
-
-fn name() -> impl Strategy<Value = String> {
-    "[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,5}[a-z])?".prop_filter("not a word of YAML", |name| {
-        !["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"]
-            .contains(&name.as_str())
-    })
 }
 
 fn any_text() -> impl Strategy<Value = String> {

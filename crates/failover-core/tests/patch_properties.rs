@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod names;
+
 use failover_core::field::{FieldPath, Insert, Value};
 use failover_core::manifest::{Change, Embedded, edit, edit_patch};
 use failover_core::yaml;
+use names::name;
 use proptest::prelude::*;
 
 fn change(path: &str, value: &str) -> Change {
@@ -26,7 +29,7 @@ proptest! {
     fn the_file_changes_as_the_patch_alone_does_and_back(
         fill in proptest::collection::vec("(# ü|x[a-d]: 'y' *|)", 0..5),
         quote in "(|'|\")",
-        value in "[a-z]{1,8}(-[a-z0-9]{1,4})?",
+        value in name(),
         indent in 3_usize..10,
         block in "[|][-+]?",
         crlf: bool,
