@@ -8,7 +8,7 @@ use crate::holding::{HoldIntent, HoldTrailers, Scopes, Verb};
 use crate::intent::{Intent, Selection};
 use crate::message::{self, Trailers};
 use crate::name::{CommitId, IdempotencyKey, OperationId, Role, ServiceName};
-use crate::restraint::{Failover, Failovers};
+use crate::restraint::{Failover, Failovers, LastMove};
 
 /// A commit as Git has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +201,19 @@ pub fn find_key<'a>(events: &'a [Event], key: &IdempotencyKey) -> Option<&'a Eve
 #[must_use]
 pub fn last_of<'a>(events: &'a [Event], service: &ServiceName) -> Option<&'a Event> {
     events.iter().find(|event| event.kind.is_move() && event.services.contains(service))
+}
+
+/// The newest event that moved each service, by its name.
+#[must_use]
+pub fn last_moves(events: &[Event]) -> BTreeMap<ServiceName, LastMove> {
+    let mut newest = BTreeMap::new();
+    for event in events.iter().filter(|event| event.kind.is_move()) {
+        for service in &event.services {
+            let last = || LastMove { commit: event.commit.clone(), at: event.time };
+            newest.entry(service.clone()).or_insert_with(last);
+        }
+    }
+    newest
 }
 
 /// When services were failed over, read from the `events` in `commits`, newest first.

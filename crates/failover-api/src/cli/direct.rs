@@ -185,6 +185,7 @@ impl Direct {
             reason: asked.reason.clone(),
             requested_by: person::actor(),
             expect: asked.expect.as_ref().map(|expect| expect.parsed.clone()),
+            alarm_began: None,
             force: asked.force.iter().copied().collect(),
             operation,
             idempotency_key: asked.idempotency_key.clone(),

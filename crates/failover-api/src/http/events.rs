@@ -187,6 +187,7 @@ mod tests {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation: clock::new_operation().unwrap(),
             idempotency_key: None,

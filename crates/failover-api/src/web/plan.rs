@@ -71,6 +71,7 @@ pub(super) fn intent(services: Selection, to: Role, partial: bool) -> Result<Int
         reason: None,
         requested_by: None,
         expect: None,
+        alarm_began: None,
         force: BTreeSet::new(),
         operation: clock::new_operation().ok_or_else(no_id)?,
         idempotency_key: None,
