@@ -167,7 +167,8 @@ codes! {
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
     Held "held" Refusal 423 "A hold or a cooldown stands against it.";
-    WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
+    WorkTreeChanged "work-tree-changed" Refusal 409
+        "The clone has changes that are not committed, or something is under way in it.";
 
     // The server itself.
     Busy "busy" Failure 503 "Earlier moves, or plans, are still under way.";
