@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::code::{Class, Code};
+use failover_core::config::written_duration;
 use failover_core::history::{self, Event, EventKind};
 use failover_core::name::{CommitId, IdempotencyKey, Role, ServiceName};
 use tokio::sync::MutexGuard;
@@ -374,9 +375,17 @@ fn key_reused(key: &IdempotencyKey, event: &Event) -> MoveError {
         _ => vec!["several services"],
     };
     let services = services.join(", ");
+    let reason = event.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let did = match event.kind {
-        EventKind::Hold => format!("held {services}"),
-        EventKind::Release => format!("released {services}"),
+        EventKind::Hold => {
+            let end = match (event.length, event.until) {
+                (Some(length), _) => format!("for {}", written_duration(length)),
+                (None, Some(until)) => format!("until {until}"),
+                (None, None) => "until it is released".to_owned(),
+            };
+            format!("held {services} {end}{reason}")
+        }
+        EventKind::Release => format!("released {services}{reason}"),
         EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {
             format!("moved {services} to {}", event.to.map_or("another node", Role::as_str))
         }
