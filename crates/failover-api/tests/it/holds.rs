@@ -140,7 +140,10 @@ fn a_file_that_cannot_be_read_stops_everything_until_somebody_repairs_it() {
         assert!(problem["detail"].as_str().unwrap().contains("untill"), "{problem}");
     }
     assert_eq!(scene.repository.tip(), tip);
-    assert_eq!(server.get("/api/health").json["status"], "degraded");
+    let health = server.get("/api/health").json;
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["problems"][0]["code"], "holds-unreadable", "{health}");
+    assert_eq!(health["holds"], json!({"in_force": null, "expired": null}));
     assert_eq!(server.get("/api/services").json["holds_problems"][0]["code"], "holds-unreadable");
     assert!(
         server
