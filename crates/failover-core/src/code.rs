@@ -311,12 +311,30 @@ impl Problem {
         self
     }
 
+    /// What is wrong, with the service that it is about.
+    #[must_use]
+    pub fn named(&self) -> String {
+        let text = self.to_string();
+        self.service.as_deref().map_or_else(|| text.clone(), |service| named(service.as_str(), &text))
+    }
+
     /// The same problem, placed in `file`.
     #[must_use]
     pub fn in_file(mut self, file: &RepoPath, place: Option<Place>) -> Self {
         self.file = Some(file.clone());
         self.place = place;
         self
+    }
+}
+
+/// A text about a service, with the service's name before it unless the text begins with that or quotes it.
+#[must_use]
+pub fn named(service: &str, text: &str) -> String {
+    let begins = text.strip_prefix(service).is_some_and(|rest| rest.starts_with(' '));
+    if begins || text.contains(&format!("{service:?}")) {
+        text.to_owned()
+    } else {
+        format!("{service}: {text}")
     }
 }
 
@@ -336,6 +354,20 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_is_named_once() {
+        let problem =
+            |detail: &str| Problem::new(Code::Held, detail, "").of(&ServiceName::new("sonarr").unwrap());
+        assert_eq!(problem("sonarr is held").named(), "sonarr is held");
+        assert_eq!(problem("every service is held").named(), "sonarr: every service is held");
+        assert_eq!(
+            problem("no service \"sonarr\" is configured").named(),
+            "no service \"sonarr\" is configured"
+        );
+        assert_eq!(problem("sonarr-two is held").named(), "sonarr: sonarr-two is held");
+        assert_eq!(Problem::new(Code::Held, "every service is held", "").named(), "every service is held");
+    }
 
     #[test]
     fn only_what_is_known_ends_as_if_nothing_was_committed() {

@@ -1,7 +1,7 @@
 //! `promote` and `demote`.
 
 use clap::{ArgMatches, Args};
-use failover_core::code::{Code, Exit};
+use failover_core::code::{Code, Exit, named};
 use failover_core::intent::Expectation;
 use failover_core::name::{CommitId, Role};
 use failover_core::topology::Active;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answers::{MoveAnswer, proven, read};
 use super::asked::{Asked, AskedFlags, Expected};
 use super::batch;
-use super::ending::Stop;
+use super::ending::{Finding, Stop};
 use super::form::{Form, MoveForm, show, unless_no};
 use super::interrupt::Moving;
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
@@ -203,8 +203,11 @@ async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, St
         let paint = Stream::Notes.paint();
         if !answer.blocked_by.is_empty() {
             note_part(batch::plan(&answer, paint));
-            let details: Vec<&str> =
-                answer.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+            let evidence = |finding: &Finding| match &answer.service {
+                Some(_) => finding.detail.clone(),
+                None => named(&finding.service, &finding.detail),
+            };
+            let details: Vec<String> = answer.blocked_by.iter().map(evidence).collect();
             return Err(Stop::Said {
                 exit: Exit::Refusal,
                 message: details.join("\n"),

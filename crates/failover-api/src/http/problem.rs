@@ -63,8 +63,8 @@ impl Answer {
             return Self::problem(Code::Internal, "no reason was given", "report the defect");
         };
         let detail = match problems.len() {
-            1 => first.to_string(),
-            many => format!("{first} (and {} more)", many - 1),
+            1 => first.named(),
+            many => format!("{} (and {} more)", first.named(), many - 1),
         };
         let mut answer = Self::problem(first.code, detail, first.hint.clone());
         answer.add("problems", json!(problems));
