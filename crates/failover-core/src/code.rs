@@ -137,11 +137,11 @@ codes! {
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
     OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
     NothingSelected "nothing-selected" Problem 422 "No service is selected.";
-    IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
-    CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
+    IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another request.";
+    CrossOrigin "cross-origin" Problem 403 "A page of another origin may not change anything.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
-        "Moves are answered only on a loopback address unless told otherwise.";
-    ReadOnly "read-only" Problem 403 "The server answers no moves.";
+        "Changes are made only for a loopback address unless told otherwise.";
+    ReadOnly "read-only" Problem 403 "The server only shows, and changes nothing.";
     TokenMissing "token-missing" Problem 401 "The call needs a token.";
     TokenUnknown "token-unknown" Problem 401 "The token is not known.";
     RoleTooSmall "role-too-small" Problem 403 "The caller's role does not allow this.";
@@ -171,7 +171,7 @@ codes! {
         "The clone has changes that are not committed, or something is under way in it.";
 
     // The server itself.
-    Busy "busy" Failure 503 "Earlier moves, or plans, are still under way.";
+    Busy "busy" Failure 503 "Earlier operations, or plans, are still under way.";
     AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
 
     // The Kubernetes API.

@@ -65,7 +65,8 @@ impl HoldsFile {
     pub fn known(&self) -> Result<&Holds, Vec<Problem>> {
         self.holds.as_ref().map_err(|errors| {
             let problem = |error: &crate::config::ConfigError| {
-                let hint = format!("{}; nothing is moved until the file can be read", error.hint);
+                let hint =
+                    format!("{}; nothing is moved, held or released until the file can be read", error.hint);
                 let problem = Problem::new(Code::HoldsUnreadable, error.message.clone(), hint);
                 match RepoPath::new(HOLDS_PATH) {
                     Ok(path) => problem.in_file(&path, Some(error.place)),

@@ -37,15 +37,23 @@ pub(super) async fn list(flags: HoldsFlags, matches: &ArgMatches) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// What `hold` and `release` have in common.
+/// One way to say which services are meant; without one of them, both are named.
 #[derive(Debug, Args)]
-struct Common {
+#[group(required = true, multiple = false)]
+struct SelectedFlags {
     /// The services, by their names in the config.
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE")]
     services: Vec<String>,
     /// The one hold on every service, those included that are configured later.
     #[arg(long)]
     all: bool,
+}
+
+/// What `hold` and `release` have in common.
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    selected: SelectedFlags,
     /// Makes a repeated call return the first one's commit.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<IdempotencyKey>,
@@ -106,7 +114,8 @@ pub(super) async fn release(
 }
 
 async fn run(verb: HoldVerb, common: Common, matches: &ArgMatches, moving: &Moving) -> Result<Exit, Stop> {
-    let Common { services: named, all, idempotency_key, dry_run, yes, push, output, target } = common;
+    let Common { selected, idempotency_key, dry_run, yes, push, output, target } = common;
+    let SelectedFlags { services: named, all } = selected;
     if !dry_run && matches!(output, MoveForm::Diff | MoveForm::Patch) {
         return Err(Stop::problem("-o diff and -o patch show what would change; add --dry-run"));
     }

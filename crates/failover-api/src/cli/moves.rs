@@ -178,7 +178,7 @@ pub(super) async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
 }
 
 fn push_is_for_clones() -> Stop {
-    Stop::problem("--push is for a clone with a work tree; elsewhere a move is pushed in any case")
+    Stop::problem("--push is for a clone with a work tree; elsewhere every commit is pushed in any case")
 }
 
 /// What becomes of a move that somebody is asked about.

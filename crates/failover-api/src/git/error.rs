@@ -75,7 +75,7 @@ impl RemoteError {
                 "commit or stash those changes, or end what is under way, then ask again; nothing was committed"
             }
             Code::RemoteRefused => {
-                "read what the Git host says; a key or token that may only read cannot move anything"
+                "read what the Git host says; a key or token that may only read cannot change anything"
             }
             Code::GitMissing => {
                 "install the program where the server finds it (PATH): ssh for SSH, git for a repository on this machine"

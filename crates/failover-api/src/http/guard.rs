@@ -77,7 +77,7 @@ fn from_this_machine(headers: &HeaderMap, address: IpAddr) -> Result<Caller, Ans
     if !address.is_loopback() {
         return Err(Answer::problem(
             Code::AuthenticationNotConfigured,
-            format!("a move asked for from {address} cannot be told apart from anybody else's"),
+            format!("a change asked for from {address} cannot be told apart from anybody else's"),
             "call from this machine (kubectl port-forward does), give callers tokens with --token-file, or start the server with --allow-unauthenticated-moves behind something that checks callers",
         ));
     }
@@ -136,7 +136,7 @@ fn refused(refusal: Refusal, wanted: Access, address: IpAddr) -> Answer {
 fn too_often(wait: Duration) -> Answer {
     let seconds = wait.as_secs() + 1;
     let detail =
-        "too many moves were asked for by this caller, or too many wrong tokens came from its address";
+        "too many changes were asked for by this caller, or too many wrong tokens came from its address";
     Answer::problem(Code::RateLimited, detail, format!("ask again in {seconds} s")).retry_after(seconds)
 }
 
@@ -144,14 +144,14 @@ fn read_only() -> Answer {
     Answer::problem(
         Code::ReadOnly,
         "this server was started to look only, with --read-only",
-        "plans are shown for GET with dry-run=true; to move services, start the server without the flag",
+        "plans are shown for GET with dry-run=true; to change anything, start the server without the flag",
     )
 }
 
 fn foreign_page() -> Answer {
     Answer::problem(
         Code::CrossOrigin,
-        "a page of another origin asked a browser to move a service",
+        "a page of another origin asked a browser for a change",
         "call the API from a program, or from a page of its own origin",
     )
 }

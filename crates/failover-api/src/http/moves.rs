@@ -62,7 +62,7 @@ pub(super) async fn read_body(body: Body) -> Result<Bytes, Answer> {
         Ok(_) => Answer::problem(
             Code::BodyTooLarge,
             format!("the body has more than {MAX_BODY} bytes"),
-            "send only the options of a move",
+            "send only the options",
         ),
         Err(_) => Answer::problem(Code::InvalidBody, "the body broke off", "send the whole body"),
     })

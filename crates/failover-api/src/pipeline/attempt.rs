@@ -63,13 +63,13 @@ impl Pipeline {
             moved
         });
         task.await.unwrap_or_else(|error| {
-            tracing::error!(operation_id = %followed.operation_id(), %error, "a move ended abnormally");
-            followed.in_doubt("the move ended abnormally");
-            self.observers.notifier.in_doubt(&followed, None, "the move ended abnormally");
+            tracing::error!(operation_id = %followed.operation_id(), %error, "an operation ended abnormally");
+            followed.in_doubt("the operation ended abnormally");
+            self.observers.notifier.in_doubt(&followed, None, "the operation ended abnormally");
             self.observers.metrics.operation(followed.verb(), Outcome::Failed);
             Err(MoveError::problem(
                 Code::Internal,
-                "the move ended abnormally; it is not known whether a commit landed",
+                "the operation ended abnormally; it is not known whether a commit landed",
                 "look into GET /api/history, then read the server's log and report the defect",
             ))
         })
@@ -329,7 +329,7 @@ impl<W: Wanted> Attempt<'_, W> {
             return Err(shutting_down());
         }
         if Instant::now() >= self.deadline {
-            let detail = "the time for the move was over before the remote took it; nothing was committed";
+            let detail = "the time for it was over before the remote took it; nothing was committed";
             return Err(MoveError::Remote(RemoteError::new(Code::RemoteTimeout, detail)));
         }
         Ok(())
