@@ -58,8 +58,11 @@ impl HoldAsked {
                 let end = match end {
                     None => holding::End::Released,
                     Some(End::Until(until)) => holding::End::Until(*until),
-                    Some(End::For(text, length)) => holding::End::after(now, *length)
-                        .ok_or_else(|| Stop::problem(format!("--for {text} is too long")))?,
+                    Some(End::For(text, length)) => holding::End::after(now, *length).ok_or_else(|| {
+                        Stop::problem(format!(
+                            "--for {text} is too long; leave it out to hold until it is released"
+                        ))
+                    })?,
                 };
                 Wanted::Hold { reason: reason.clone(), end }
             }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::answers::{HeldAnswer, read};
 use super::ending::Stop;
-use super::form::{Form, MoveForm, show, unless_no};
+use super::form::{Form, MoveForm, show, told, unless_no};
 use super::hold_asked::{End, HoldAsked, HoldVerb, parse_end};
 use super::interrupt::Moving;
 use super::moves::{Place, finish, place};
@@ -28,8 +28,8 @@ pub(super) struct HoldsFlags {
 
 /// Everything that is held.
 pub(super) async fn list(flags: HoldsFlags, matches: &ArgMatches) -> Result<Exit, Stop> {
-    let target = flags.target.open(matches).await?;
-    let reply = unless_no(target.get("/api/holds").await?, flags.output)?;
+    let target = told(flags.target.open(matches).await, flags.output)?;
+    let reply = unless_no(target.get("/api/holds").await, flags.output)?;
     match flags.output {
         Form::Table => print(table::holds(&read(&reply)?, Stream::Output.paint())),
         form @ (Form::Json | Form::Yaml) => show(&reply.text, form)?,
@@ -139,16 +139,16 @@ async fn run(verb: HoldVerb, common: Common, matches: &ArgMatches, moving: &Movi
         }
     }
     let asked = HoldAsked { services: (!all).then_some(services), verb, idempotency_key };
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output.plain())?;
     if dry_run {
         return dry_run_of(&target, &asked, output).await;
     }
-    let place = place(&target, push).await?;
+    let place = told(place(&target, push).await, output.plain())?;
     if !yes && !is_confirmed(&target, &asked, &place).await? {
         note("nothing was committed");
         return Ok(Exit::No);
     }
-    let reply = unless_no(moving.during(target.hold(&asked)).await?, output.plain())?;
+    let reply = unless_no(moving.during(target.hold(&asked)).await, output.plain())?;
     let ended = moving.during(done(&target, reply, &place, output.plain())).await;
     target.close().await;
     ended
@@ -160,7 +160,7 @@ async fn dry_run_of(target: &Target, asked: &HoldAsked, output: MoveForm) -> Res
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = unless_no(target.show_hold(asked, accept).await?, output.plain())?;
+    let reply = unless_no(target.show_hold(asked, accept).await, output.plain())?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
         MoveForm::Yaml => show(&reply.text, Form::Yaml)?,
@@ -179,7 +179,7 @@ async fn dry_run_of(target: &Target, asked: &HoldAsked, output: MoveForm) -> Res
 
 /// Shows what would change, and asks. Where nothing would, there is nothing to ask.
 async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Result<bool, Stop> {
-    let reply = unless_no(target.show_hold(asked, "application/json").await?, Form::Table)?;
+    let reply = unless_no(target.show_hold(asked, "application/json").await, Form::Table)?;
     let answer: HeldAnswer = read(&reply)?;
     if !answer.changed {
         return Ok(true);

@@ -11,7 +11,7 @@ use super::answers::{MoveAnswer, proven, read};
 use super::asked::{Asked, AskedFlags, Expected};
 use super::batch;
 use super::ending::{Finding, Stop};
-use super::form::{Form, MoveForm, show, unless_no};
+use super::form::{Form, MoveForm, show, told, unless_no};
 use super::interrupt::Moving;
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
 use super::progress::waiting;
@@ -64,14 +64,14 @@ pub(super) async fn run(
         });
     }
     let asked = asked.to(to);
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output.plain())?;
     if dry_run {
         return dry_run_of(&target, &asked, output).await;
     }
-    let place = place(&target, push).await?;
+    let place = told(place(&target, push).await, output.plain())?;
     let reply = match if yes { Asking::Go } else { ask(&target, &asked, &place).await? } {
-        Asking::Go => moving.during(target.carry_out(&asked)).await?,
-        Asking::Answered(reply) => reply,
+        Asking::Go => moving.during(target.carry_out(&asked)).await,
+        Asking::Answered(reply) => Ok(reply),
         Asking::Declined => {
             note("nothing was committed");
             return Ok(Exit::No);
@@ -89,7 +89,7 @@ async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = target.show(asked, accept).await?;
+    let reply = target.show(asked, accept).await;
     let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, asked))?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
@@ -197,7 +197,7 @@ const LOOKS: usize = 3;
 /// Shows what would change, and asks.
 async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, Stop> {
     for _ in 0..LOOKS {
-        let reply = target.show(asked, "application/json").await?;
+        let reply = target.show(asked, "application/json").await;
         let reply = unless_no(reply, Form::Table).map_err(|stop| with_way_out(stop, asked))?;
         let answer: MoveAnswer = read(&reply)?;
         let paint = Stream::Notes.paint();

@@ -166,6 +166,18 @@ fn nothing_moves_in_the_middle_of_a_merge_or_a_rebase() {
         let said = clone.run(asked).ended(4).told("no branch is checked out in the clone").told(&at);
         let _ = said.told("git switch").told("--branch").told("branch-not-found");
     }
+    // Scripts get the answer whole, also where nothing could be asked.
+    for asked in [
+        &["promote", "sonarr", "--yes"][..],
+        &["promote", "sonarr", "--dry-run"],
+        &["hold", "sonarr", "-r", "new disk", "--yes"],
+        &["services"],
+        &["status", "sonarr", "--expect", "primary"],
+        &["history"],
+    ] {
+        let said = clone.run(&[asked, &["-o", "json"]].concat()).ended(4);
+        assert_eq!(said.json()["code"], "branch-not-found", "{asked:?}");
+    }
     clone.git(&["checkout", "-q", "--orphan", "fresh"]);
     let _ = clone.run(&["promote", "sonarr", "--yes"]).ended(4).told("fresh has none yet");
     clone.git(&["checkout", "-q", "-f", "main"]);
