@@ -241,7 +241,7 @@ fn a_repeated_request_is_carried_out_once() {
     because["reason"] = json!("another disk");
     let mut radarr = sonarr();
     radarr["services"] = json!(["radarr"]);
-    for another in [&all, &longer, &fixed, &endless, &because, &radarr] {
+    for another in [&longer, &fixed, &endless, &because, &radarr, &all] {
         let refused = hold(&other, another, &key);
         refused.assert_problem(422, "idempotency-key-reused");
         let held = "which held sonarr for 4h (new disk in k3s-w2)";
