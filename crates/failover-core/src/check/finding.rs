@@ -26,6 +26,8 @@ pub enum Check {
     NotBuilt,
     /// A kustomization patches the edited object, and the patch may undo the edit.
     KustomizePatch,
+    /// A variable that Flux fills in stands elsewhere than in the service's field, too.
+    VariableShared,
     /// Files that cannot be read may hide another manifest of the same name.
     UnreadableFiles,
     /// The service was chosen because it is on a node, and the role that it goes to is on the same one.
@@ -42,7 +44,7 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Held,
         Self::Cooldown,
         Self::UnexpectedValue,
@@ -52,6 +54,7 @@ impl Check {
         Self::SeveralBuilds,
         Self::NotBuilt,
         Self::KustomizePatch,
+        Self::VariableShared,
         Self::UnreadableFiles,
         Self::StaysOnNode,
         Self::ReplicationRuns,
@@ -73,6 +76,7 @@ impl Check {
             Self::SeveralBuilds => "several-builds",
             Self::NotBuilt => "not-built",
             Self::KustomizePatch => "kustomize-patch",
+            Self::VariableShared => "variable-shared",
             Self::UnreadableFiles => "unreadable-files",
             Self::StaysOnNode => "stays-on-node",
             Self::ReplicationRuns => "replication-runs",
@@ -94,6 +98,7 @@ impl Check {
             | Self::SeveralBuilds
             | Self::NotBuilt
             | Self::KustomizePatch
+            | Self::VariableShared
             | Self::UnreadableFiles
             | Self::StaysOnNode
             | Self::ReplicationRuns

@@ -5,6 +5,7 @@ mod found;
 mod values;
 mod storage;
 mod files;
+mod variables;
 mod objects;
 mod all;
 

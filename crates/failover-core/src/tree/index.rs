@@ -25,6 +25,8 @@ pub(super) struct Index {
     pub(super) builds: Builds,
     /// Files that kustomizations use as patches.
     pub(super) patches: BTreeSet<RepoPath>,
+    /// The files that each variable of Flux stands in.
+    pub(super) variables: HashMap<Box<str>, Vec<RepoPath>>,
 }
 
 /// The objects of one kind.
@@ -50,6 +52,12 @@ impl Index {
         let mut kustomizations: Vec<(&RepoPath, &Kustomization)> = Vec::new();
         let mut flux: Vec<(&RepoPath, &FluxBuild)> = Vec::new();
         for (path, facts) in files {
+            for one in facts.variables() {
+                let known = index.variables.entry(one.name.clone()).or_default();
+                if known.last() != Some(*path) {
+                    known.push((*path).clone());
+                }
+            }
             match facts {
                 FileFacts::Kustomization(kustomization) => {
                     kustomizations.push((path, kustomization));
