@@ -14,6 +14,9 @@ pub fn findings(state: &ServiceState<'_>, to: Role, tree: &Tree) -> Vec<Finding>
     found.claims(tree);
     found.files(tree);
     found.variables(tree);
+    found.pods(tree);
+    found.other_mounts(tree);
+    found.releases(tree);
     found.replications(tree);
     found.objects(tree);
     found.findings

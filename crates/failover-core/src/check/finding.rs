@@ -32,6 +32,18 @@ pub enum Check {
     UnreadableFiles,
     /// The service was chosen because it is on a node, and the role that it goes to is on the same one.
     StaysOnNode,
+    /// The pod goes on to mount the claim that is left, by another field.
+    ClaimStillMounted,
+    /// Another workload mounts the claim that goes live.
+    ClaimInUse,
+    /// Something besides the node selector keeps the pod off the node that it goes to.
+    NodeExcluded,
+    /// A `HelmRelease` overrides the edited value elsewhere in its values.
+    ValuesOverridden,
+    /// A `HelmRelease` patches what its chart makes of the edited value.
+    PostRenderers,
+    /// SOPS has a checksum of the edited document, which is wrong after the move.
+    SopsMac,
     /// VolSync goes on to write into the claim that goes live, or to copy from the one that is left.
     ReplicationRuns,
     /// Flux takes the move back when the app is slow to start.
@@ -44,7 +56,7 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Held,
         Self::Cooldown,
         Self::UnexpectedValue,
@@ -57,6 +69,12 @@ impl Check {
         Self::VariableShared,
         Self::UnreadableFiles,
         Self::StaysOnNode,
+        Self::ClaimStillMounted,
+        Self::ClaimInUse,
+        Self::NodeExcluded,
+        Self::ValuesOverridden,
+        Self::PostRenderers,
+        Self::SopsMac,
         Self::ReplicationRuns,
         Self::RollsBack,
         Self::Suspended,
@@ -79,6 +97,12 @@ impl Check {
             Self::VariableShared => "variable-shared",
             Self::UnreadableFiles => "unreadable-files",
             Self::StaysOnNode => "stays-on-node",
+            Self::ClaimStillMounted => "claim-still-mounted",
+            Self::ClaimInUse => "claim-in-use",
+            Self::NodeExcluded => "node-excluded",
+            Self::ValuesOverridden => "values-overridden",
+            Self::PostRenderers => "post-renderers",
+            Self::SopsMac => "sops-mac",
             Self::ReplicationRuns => "replication-runs",
             Self::RollsBack => "rolls-back",
             Self::Suspended => "suspended",
@@ -101,6 +125,12 @@ impl Check {
             | Self::VariableShared
             | Self::UnreadableFiles
             | Self::StaysOnNode
+            | Self::ClaimStillMounted
+            | Self::ClaimInUse
+            | Self::NodeExcluded
+            | Self::ValuesOverridden
+            | Self::PostRenderers
+            | Self::SopsMac
             | Self::ReplicationRuns
             | Self::RollsBack
             | Self::Suspended

@@ -6,6 +6,8 @@ mod values;
 mod storage;
 mod files;
 mod variables;
+mod pods;
+mod releases;
 mod objects;
 mod all;
 

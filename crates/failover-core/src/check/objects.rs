@@ -39,6 +39,12 @@ impl<'a> Object<'a> {
         .flatten()
     }
 
+    /// Whether SOPS keeps a checksum over what is not encrypted, too.
+    fn has_mac_of_all(&self) -> bool {
+        self.text(&["sops", "mac"]).is_some_and(|mac| !mac.is_empty())
+            && self.text(&["sops", "mac_only_encrypted"]) != Some("true")
+    }
+
     /// Whether a `HelmRelease` that fails to upgrade goes back to what was before: with retries, unless its strategy is
     /// to retry without remediation.
     fn rolls_back(&self) -> bool {
@@ -84,6 +90,12 @@ impl Found<'_, '_> {
                     "{at} has upgrade.remediation: when the app does not become ready in time, Flux rolls back to the other side while Git says otherwise; strategy RetryOnFailure does not"
                 );
                 self.add(Check::RollsBack, Verdict::Warn, detail);
+            }
+            if object.has_mac_of_all() {
+                let detail = format!(
+                    "{at} has a sops.mac over all its values: Flux does not look at it, but sops reports a MAC mismatch while the values are not those that it wrote; decrypt with --ignore-mac and encrypt again, with mac_only_encrypted: true in .sops.yaml"
+                );
+                self.add(Check::SopsMac, Verdict::Warn, detail);
             }
             let recreates = target.kind.as_str() == "Deployment"
                 && object.text(&["spec", "strategy", "type"]) == Some("Recreate");

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use super::kustomize::{FluxBuild, Kustomization};
 use super::replication::Replication;
 use super::variables::{self, VariableUse};
+use crate::workload::{Needs, Reader};
 use crate::yaml::{self, Anchors, Node, Place, YamlError};
 
 /// What one YAML file holds, as far as the search needs it.
@@ -60,6 +61,29 @@ pub struct DocumentFacts {
     pub(super) flux: Option<FluxBuild>,
     /// For a VolSync object: what it copies. Boxed, since most objects are none.
     pub(super) replication: Option<Box<Replication>>,
+    /// For a workload that may have pods: the claims that it mounts.
+    pub(super) mounts: Box<[MountedClaim]>,
+}
+
+/// A claim that a workload mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MountedClaim {
+    pub(super) claim: Box<str>,
+    /// Where that stands.
+    pub(super) line: u32,
+}
+
+impl MountedClaim {
+    fn all(kind: &str, reader: &Reader<'_>) -> Box<[Self]> {
+        let rests = reader.text(&["spec", "replicas"]).as_deref() == Some("0")
+            || (kind == "CronJob" && reader.text(&["spec", "suspend"]).as_deref() == Some("true"));
+        let needs = (!rests).then(|| Needs::read(kind, reader)).flatten().unwrap_or_default();
+        let mounts = needs.mounts.into_iter().map(|mount| Self {
+            claim: mount.value.into(),
+            line: u32::try_from(mount.place.line).unwrap_or(u32::MAX),
+        });
+        mounts.collect()
+    }
 }
 
 impl FileFacts {
@@ -134,6 +158,7 @@ impl DocumentFacts {
             .flatten();
         let replication =
             api_version.starts_with("volsync.backube/").then(|| Replication::read(&kind, root, anchors));
+        let mounts = MountedClaim::all(&kind, &Reader { anchors, root });
         Some(Self {
             document,
             api_version,
@@ -144,6 +169,7 @@ impl DocumentFacts {
             listed: false,
             flux,
             replication: replication.flatten().map(Box::new),
+            mounts,
         })
     }
 }

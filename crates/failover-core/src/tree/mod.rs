@@ -7,6 +7,7 @@ mod facts;
 mod index;
 mod listing;
 mod find;
+mod mounted;
 mod reach;
 
 pub use facts::{DocumentFacts, Documents, FileFacts, is_kustomization};
