@@ -8,12 +8,12 @@ mod index;
 mod listing;
 mod find;
 mod mounted;
-mod reach;
+mod filling;
 
 pub use facts::{DocumentFacts, Documents, FileFacts, is_kustomization};
+pub(crate) use filling::{Filled, Filling, places};
 pub use find::Found;
 pub(crate) use find::{BuiltObject, unreadable};
 pub use listing::{ListedFile, Listing, Source, Tree};
-pub(crate) use reach::{Filling, Reach, places};
 pub use replication::Replication;
 pub(crate) use variables::variable;

@@ -35,7 +35,7 @@ pub(crate) struct Use<'a> {
 
 /// What a change of a variable changes.
 #[derive(Debug)]
-pub(crate) enum Reach<'a> {
+pub(crate) enum Filled<'a> {
     /// Nothing that is known of.
     Nothing,
     /// One field, or the same of one object.
@@ -134,21 +134,21 @@ pub(crate) fn places(uses: &[Use<'_>]) -> String {
 
 impl Listing {
     /// What a change of the variable changes, apart from what stands in no file of the repository.
-    pub(crate) fn reach(&self, filling: &Filling<'_>) -> Reach<'_> {
+    pub(crate) fn filled_by(&self, filling: &Filling<'_>) -> Filled<'_> {
         let files = self.index.variables.get(filling.variable).map(Vec::as_slice).unwrap_or_default();
         let uses: Vec<Use<'_>> = files.iter().flat_map(|path| self.uses(path, filling)).collect();
-        let [first, others @ ..] = uses.as_slice() else { return Reach::Nothing };
+        let [first, others @ ..] = uses.as_slice() else { return Filled::Nothing };
         let is_of_first = |one: &Use<'_>| one.path == first.path && one.document == first.document;
         if uses.iter().any(Use::is_decisive) {
-            Reach::More(uses)
+            Filled::More(uses)
         } else if others.is_empty() {
-            Reach::One
+            Filled::One
         } else if !others.iter().all(|other| first.is_alike(other)) {
-            Reach::More(uses)
+            Filled::More(uses)
         } else if others.iter().all(is_of_first) {
-            Reach::One
+            Filled::One
         } else {
-            Reach::Alike(uses)
+            Filled::Alike(uses)
         }
     }
 
