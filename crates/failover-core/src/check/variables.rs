@@ -16,8 +16,16 @@ impl Found<'_, '_> {
             }
             let (target, name) = (&setting.setting.target, filling.variable);
             let at = format!("{}:{}", setting.found.path, setting.place.line);
+            let unseen = tree.listing.unseen(&filling);
             let (verdict, detail) = match tree.listing.filled_by(&filling) {
-                Filled::One => continue,
+                Filled::One if unseen.is_empty() => continue,
+                Filled::One => (
+                    Verdict::Warn,
+                    format!(
+                        "{at}: the kustomization in {} also builds what is not in this repository; where {name} of {target} stands there, too, the move changes that as well",
+                        unseen.join(" and in ")
+                    ),
+                ),
                 // A ConfigMap may have the key for something else.
                 Filled::Nothing if target.kind.as_str() != "Kustomization" => continue,
                 Filled::Nothing => (
