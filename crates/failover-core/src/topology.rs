@@ -158,8 +158,8 @@ fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree)
     let covering = tree.listing.covering(&found.path);
     let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
     let shared = |filling| match tree.listing.filled_by(&filling) {
-        Filled::Nothing | Filled::One | Filled::Alike(_) => None,
-        Filled::More(uses) => Some(places(&uses)),
+        Filled::Nothing | Filled::One => None,
+        Filled::Alike(uses) | Filled::More(uses) => Some(places(&uses)),
     };
     let hint = if let Some((flux, value)) = defined {
         let (path, line) = (flux.path, flux.place.line);
