@@ -20,6 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Services,
+    Holds,
     History,
     Health,
 }
@@ -104,6 +105,7 @@ pub(super) fn bare(title: &str, main: &Markup) -> Response {
 fn header(part: Option<Part>, freshness: &Markup) -> Markup {
     let parts = [
         (Part::Services, "/", "Services"),
+        (Part::Holds, "/holds", "Holds"),
         (Part::History, "/history", "History"),
         (Part::Health, "/health", "Health"),
     ];

@@ -39,7 +39,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.wait_text("#confirm", "Move sonarr to backup?");
     browser.wait_text("#confirm li:last-child code:last-child", "pvc-sonarr-backup");
     browser.wait_text("#confirm-reason", "k3s-w1 is down");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     browser.wait_text("#token-note", "does not know this token");
     browser.assert_quiet(&[NOT_OK]);
@@ -48,7 +48,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     // The right one moves it. Clicking as fast as one can moves it once.
     browser.write("#token", &alice.secret);
     browser.click("#move button");
-    browser.script("const b = document.getElementById('confirm-move'); b.click(); b.click(); b.click();");
+    browser.script("const b = document.getElementById('confirm-ask'); b.click(); b.click(); b.click();");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
     let is_the_move = |line: &&String| line.contains("\"answered\"") && line.contains("POST");
@@ -73,7 +73,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     // The token is known in this tab until it is forgotten, and nowhere else.
     browser.open(&server.url("/services/sonarr/demote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: sonarr is set to primary");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (manifest("sonarr"), 3));
     let kept =
@@ -173,7 +173,7 @@ fn closed_reads_ask_for_the_token_once() {
     browser.click(".actions .first");
     browser.wait_text("h1", "Move sonarr to backup");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
     assert!(
         scene
@@ -218,7 +218,7 @@ fn an_open_page_stays_true() {
     browser.wait_text("#moved-on", "The repository has changed");
     browser.wait_text(".diff", "pvc-radarr-backup");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     browser.wait_text("#outcome", "expectation-failed");
     assert_eq!(scene.repository.commit_count(), 3);
@@ -237,7 +237,7 @@ fn a_silent_server_is_not_taken_for_a_no() {
     let browser = Browser::start(Scripts::On);
     browser.open(&format!("http://{}/services/sonarr/promote", line.address()));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     gate.wait();
     line.interrupt();
     browser.wait_text("#outcome", "It is not known whether the move happened");
@@ -259,7 +259,7 @@ fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
     let browser = Browser::start(Scripts::On);
     browser.open(&server.url("/services/sonarr/promote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     gate.wait();
     proxy.interrupt();
     // The server needs a minute to give up; a test of that length has been waited for by the poll of another kind.
@@ -335,7 +335,7 @@ fn text_from_outside_stays_text() {
     browser.write("#reason", HOSTILE);
     browser.click("#move button");
     browser.wait_text("#confirm-reason", HOSTILE);
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done");
     assert_eq!(browser.script("return document.title.includes('owned')"), false);
     browser.assert_quiet(&[NOT_OK]);
@@ -404,19 +404,19 @@ fn every_page_can_be_used_by_everybody() {
     browser.click("#move button");
     browser.wait_text("#confirm", "Move jellyfin to backup?");
     inspect(&browser, "confirm");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done");
     inspect(&browser, "done");
     browser.open(&server.url("/services/tautulli/promote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     inspect(&browser, "refused");
     // Whoever knows better says so.
     browser.click("#overrides input");
     browser.click("#move button");
     browser.wait_text("#confirm-force", "unexpected-value");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: tautulli is set to backup");
     let trailers = scene.repository.trailers(&scene.repository.tip());
     assert!(
