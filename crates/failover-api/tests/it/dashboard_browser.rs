@@ -1,8 +1,10 @@
 //! The pages in a real browser, used as a person uses them.
 
+use crate::messages::{Notifications, webhook};
 use crate::support::api::Server;
 use crate::support::browser::{Browser, ENTER, NOT_OK, Scripts};
 use crate::support::git::git;
+use crate::support::hook::Hook;
 use crate::support::inspect::inspect;
 use crate::support::process::{PATIENCE, poll, run};
 use crate::support::proxy::Proxy;
@@ -279,6 +281,41 @@ fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
     browser.wait_text("#outcome", "Done by an earlier request: sonarr was set to backup");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
     browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
+fn a_message_that_did_not_arrive_is_no_failed_move() {
+    let (scene, hook) = (Scene::new(&["sonarr"]), Hook::start());
+    let notifications = Notifications::new(&webhook("ntfy", &hook, ""));
+    let server = notifications.serve(&scene);
+    hook.answer_with([410]);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/services/sonarr/promote"));
+    browser.click("#move button");
+    browser.click("#confirm-ask");
+    browser.wait_text("#outcome", "Done: sonarr is set to backup");
+    server.wait_until(
+        "/api/health",
+        |reply| reply.json["problems"][0]["code"] == "notification-failed",
+        PATIENCE,
+    );
+    browser.open(&server.url("/services/sonarr/demote"));
+    browser.wait_text("#banner .notice", "Telling ntfy failed; moves are made all the same: ");
+    inspect(&browser, "untold");
+    browser.open(&server.url("/"));
+    browser.wait_text("#banner .notice", "410");
+    assert_eq!(browser.script("return document.querySelectorAll('#banner .banner').length"), 0);
+    browser.open(&server.url("/health"));
+    browser.wait_text("#health .warn", "notification-failed");
+    inspect(&browser, "untold-health");
+    // What keeps services from being moved is loud still, and beside it.
+    std::fs::write(scene.config(), "services: {sonarr: {namespace: Media}}\n").unwrap();
+    server.wait_until("/api/health", |reply| reply.json["config"]["valid"] == false, PATIENCE);
+    browser.open(&server.url("/"));
+    browser.wait_text("#banner .banner", "namespace of service sonarr");
+    browser.wait_text("#banner .notice", "Telling ntfy failed");
+    inspect(&browser, "untold-and-problem");
+    browser.assert_quiet(&[]);
 }
 
 const HOSTILE: &str =
