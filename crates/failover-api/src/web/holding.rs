@@ -60,7 +60,7 @@ fn listed(view: &View, now: Timestamp, ways: Ways) -> Markup {
                     }
                 },
             }
-            p { "One service is held from " a href="/" { "its page" } ". The same for programs: " a href="/api/holds" { "/api/holds" } }
+            p { "One service is held on its own page: " a href="/" { "choose it" } ". The same for programs: " a href="/api/holds" { "/api/holds" } }
         }
     }
 }

@@ -36,6 +36,12 @@ pub(super) fn unreadable(problems: &[Problem]) -> Markup {
     }
 }
 
+/// Whether a hold is on the service that is not over, by its name or with every other.
+pub(super) fn is_held(service: &Service, view: &View, now: Timestamp) -> bool {
+    let holds = view.tree.restraints.holds.holds.as_ref();
+    holds.is_ok_and(|holds| holds.of(&service.name).any(|hold| !hold.is_expired(now)))
+}
+
 /// Whether there is a hold on this very service that is not over.
 pub(super) fn is_held_by_name(service: &Service, view: &View, now: Timestamp) -> bool {
     let own = Scope::Service(service.name.clone());
@@ -46,13 +52,8 @@ pub(super) fn is_held_by_name(service: &Service, view: &View, now: Timestamp) ->
 /// A mark beside the name of a service that is held or cools down.
 pub(super) fn mark(service: &Service, view: &View, now: Timestamp) -> Markup {
     let restraints = &view.tree.restraints;
-    let is_held = restraints
-        .holds
-        .holds
-        .as_ref()
-        .is_ok_and(|holds| holds.of(&service.name).any(|hold| !hold.is_expired(now)));
     html! {
-        @if is_held { " " span class="badge warn" { "Held" } }
+        @if is_held(service, view, now) { " " span class="badge warn" { "Held" } }
         @if brake::cooldown(service, restraints, now).is_some() { " " span class="badge warn" { "Cooldown" } }
     }
 }

@@ -52,7 +52,7 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>, ways: Ways)
     let findings = view.findings(&state, to, now);
     let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
-        div id="service" data-live data-service=(service.name) data-active=(active) {
+        div id="service" data-live data-service=(service.name) data-active=(active) data-held[holds::is_held(service, view, now)] {
             div class="title" { h1 { (service.name) } (words::state(active)) (holds::mark(service, view, now)) }
             p class="lead" { (sentence(active)) }
             (holds::banner(view, now))

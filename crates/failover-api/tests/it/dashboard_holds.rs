@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::api::Server;
 use crate::support::browser::{Browser, ENTER, NOT_OK, Scripts};
 use crate::support::inspect::inspect;
+use crate::support::process::{PATIENCE, poll};
 use crate::support::proxy::Proxy;
 use crate::support::scene::{Gate, Scene, manifest, moved, ready};
 use crate::support::tokens::{Token, with_token};
@@ -135,6 +136,29 @@ fn a_hold_of_somebody_else_stays_until_it_is_released() {
     browser.open(&server.url("/history"));
     browser.wait_text("#history", "asked for by alice");
     browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
+fn an_open_page_hears_of_a_hold_and_of_its_end() {
+    let scene = Scene::new(&["radarr", "sonarr"]);
+    let server = scene.serve();
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/"));
+    browser.wait_text("[data-service=sonarr]", "Primary");
+    // The stream says where things are when it begins, so the page has heard of what was before.
+    server.wait_until("/metrics", |reply| reply.text.contains("event_subscribers 1\n"), PATIENCE);
+    let said = || browser.script("return document.getElementById('said').textContent");
+    let body = json!({"services": ["sonarr"], "reason": "night", "for": "4h"}).to_string();
+    server.post("/api/holds", &body, &[("content-type", "application/json")]).commit();
+    browser.wait_text("[data-service=sonarr] .name", "Held");
+    assert_eq!(said(), "sonarr is primary and held now.");
+    server.request("DELETE", "/api/holds?services=sonarr", "", &[]).commit();
+    poll("the mark goes", PATIENCE, || match marks(&browser, "sonarr") {
+        text if text.contains("Held") => Err(text),
+        _ => Ok(()),
+    });
+    assert_eq!(said(), "sonarr is primary now.");
+    browser.assert_quiet(&[]);
 }
 
 #[test]

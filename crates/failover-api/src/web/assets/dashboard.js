@@ -56,7 +56,8 @@ const written = new Map();
 const remember = (page) => {
   for (const region of page.querySelectorAll("[data-live], [data-hold]")) written.set(region.id, region.outerHTML);
 };
-const actives = (root) => new Map([...root.querySelectorAll("[data-active][data-service]:not(form)")].map((one) => [one.dataset.service, one.dataset.active]));
+const states = (root) => new Map([...root.querySelectorAll("[data-active][data-service]:not(form)")].map(({ dataset: { service, active, held } }) =>
+  [service, (WORDS[active] ?? active) + (held === undefined ? "" : " and held")]));
 
 const refresh = async () => {
   const { status, page } = await load(location.href);
@@ -68,7 +69,7 @@ const refresh = async () => {
     const now = status === 200 ? page.getElementById(holding.id)?.outerHTML : "";
     if (now !== written.get(holding.id) && !carriedOut) byId("moved-on").hidden = false;
   }
-  const before = actives(document);
+  const before = states(document);
   for (const region of page.querySelectorAll("[data-live]")) {
     const shown = byId(region.id);
     if (!shown || written.get(region.id) === region.outerHTML) continue;
@@ -90,9 +91,9 @@ const refresh = async () => {
       (same ?? byId("main")).focus();
     }
   }
-  const changes = [...actives(document)].filter(([name, active]) => before.has(name) && before.get(name) !== active);
+  const changes = [...states(document)].filter(([name, state]) => before.has(name) && before.get(name) !== state);
   for (const [name] of changes) document.querySelector(`[data-service="${CSS.escape(name)}"]`)?.classList.add("changed");
-  if (changes.length) say(changes.map(([name, active]) => `${name} is ${WORDS[active] ?? active} now.`).slice(0, 5).join(" "));
+  if (changes.length) say(changes.map(([name, state]) => `${name} is ${state} now.`).slice(0, 5).join(" "));
   tellTimes();
 };
 
@@ -172,7 +173,11 @@ const follow = async () => {
     const events = answer.ok ? answer.body.pipeThrough(new TextDecoderStream()).getReader() : null;
     for (let rest = ""; events; ) {
       const { done, value } = await events.read();
-      if (done) break;
+      if (done) {
+        // Its age, or the server stops, or the token does not count any more: the page shows which.
+        look();
+        break;
+      }
       const whole = (rest + value).split("\n\n");
       rest = whole.pop();
       if (whole.some((event) => event.startsWith("event: view\n"))) look();
