@@ -8,7 +8,7 @@ use crate::config::{SettingKind, Target};
 use crate::field::Value;
 use crate::name::{Kind, ObjectName, Role, ServiceName};
 use crate::topology::{Active, ServiceState, Side};
-use crate::tree::{BuiltObject, Replication, Tree};
+use crate::tree::{Alteration, BuiltObject, Replication, Tree, Unbuilt, alterations};
 use crate::yaml::{Anchors, Node};
 
 /// A document with its anchors.
@@ -74,7 +74,7 @@ pub enum Check {
     SeveralBuilds,
     /// No build lists the edited file.
     NotBuilt,
-    /// A kustomization patches the edited object, and the patch may undo the edit.
+    /// Something on the way to the cluster sets the edited field once more: a patch, a replacement, a count of replicas.
     KustomizePatch,
     /// Files that cannot be read may hide another manifest of the same name.
     UnreadableFiles,
@@ -220,6 +220,7 @@ pub fn findings(state: &ServiceState<'_>, to: Role, tree: &Tree) -> Vec<Finding>
     found.values();
     found.claims(tree);
     found.files(tree);
+    found.alterations(tree);
     found.replications(tree);
     found.objects(tree);
     found.findings
@@ -390,7 +391,7 @@ impl Found<'_, '_> {
         for setting in settings {
             let (target, found) = (&setting.setting.target, &setting.found);
             // A patch says little of the object itself.
-            if seen.contains(&target) || found.patch.is_some() {
+            if seen.contains(&target) || found.is_patch() {
                 continue;
             }
             seen.push(target);
@@ -427,6 +428,29 @@ impl Found<'_, '_> {
         }
     }
 
+    /// What is set once more on the way to the cluster does not move.
+    fn alterations(&mut self, tree: &Tree) {
+        let settings: Vec<_> = pending(self.state, self.to).map(|(setting, _)| setting).collect();
+        for setting in settings {
+            let (target, field, found) = (&setting.setting.target, &setting.setting.field, &setting.found);
+            for Alteration { what, is_certain } in alterations(tree, found, target, field) {
+                if is_certain {
+                    let detail = format!(
+                        "{what} sets {field} of {target}, so that an edit of {} would have no effect; take it out there, or make that the `path` of the setting (docs/config.md)",
+                        found.path
+                    );
+                    self.add(Check::KustomizePatch, Verdict::Block, detail);
+                } else {
+                    let detail = format!(
+                        "{what} may set {field} of {target}; if so, the edit of {} has no effect",
+                        found.path
+                    );
+                    self.add(Check::KustomizePatch, Verdict::Warn, detail);
+                }
+            }
+        }
+    }
+
     fn files(&mut self, tree: &Tree) {
         let mut seen = Vec::new();
         let settings: Vec<_> = pending(self.state, self.to).map(|(setting, _)| setting).collect();
@@ -438,21 +462,42 @@ impl Found<'_, '_> {
             let path = &setting.found.path;
             if setting.found.built_from.len() > 1 {
                 let builds = setting.found.built_from.join(", ");
-                let detail = format!("{path} is built from {builds}; the move reaches each of them");
-                self.add(Check::SeveralBuilds, Verdict::Warn, detail);
+                // One that Flux applies in two places is in two clusters, as a rule.
+                if setting.found.applied_by() > 1 {
+                    let detail = format!(
+                        "{path} is applied by {builds}: the move reaches each of them, also a cluster where nothing is wrong"
+                    );
+                    self.add(Check::SeveralBuilds, Verdict::Block, detail);
+                } else {
+                    let detail = format!("{path} is built from {builds}; the move reaches each of them");
+                    self.add(Check::SeveralBuilds, Verdict::Warn, detail);
+                }
             }
-            if let Some(folder) = &setting.found.unlisted_by {
-                let detail = format!(
-                    "the kustomization in {folder} does not list {path}, and no other build does; Flux may apply something else"
-                );
-                self.add(Check::NotBuilt, Verdict::Warn, detail);
+            match &setting.found.unbuilt {
+                Some(Unbuilt::LeftOut(folder)) => {
+                    let detail = format!(
+                        "the kustomization in {folder} does not list {path}, and no other build does; Flux may apply something else"
+                    );
+                    self.add(Check::NotBuilt, Verdict::Warn, detail);
+                }
+                Some(Unbuilt::Nowhere) => {
+                    let detail = format!(
+                        "no Flux Kustomization and no kustomization of the repository builds {path}; Flux may apply something else"
+                    );
+                    self.add(Check::NotBuilt, Verdict::Warn, detail);
+                }
+                Some(Unbuilt::NotApplied { file, folder }) => {
+                    let detail = format!(
+                        "the Flux Kustomization in {file} builds {path}, and the kustomization in {folder} does not list {file}; Flux may apply something else"
+                    );
+                    self.add(Check::NotBuilt, Verdict::Warn, detail);
+                }
+                None => {}
             }
-            for folder in &setting.found.patched_by {
-                let (target, field) = (&setting.setting.target, &setting.setting.field);
-                let detail = format!(
-                    "the kustomization in {folder} patches {target}; if the patch sets {field}, the edit of {path} has no effect"
-                );
-                self.add(Check::KustomizePatch, Verdict::Warn, detail);
+            for hidden in tree.listing.unreadable_kustomizations() {
+                let detail =
+                    format!("{hidden} cannot be read, so that it is not known what it builds or patches");
+                self.add(Check::UnreadableFiles, Verdict::Warn, detail);
             }
             for (hidden, place) in tree.listing.suspects(&setting.setting.target) {
                 let detail = format!(

@@ -3,12 +3,19 @@
 mod kustomize;
 mod replication;
 mod facts;
+mod builds;
 mod index;
 mod listing;
 mod find;
+mod covering;
+mod patched;
+mod sets;
+mod alteration;
 
+pub(crate) use alteration::{Alteration, alterations};
+pub(crate) use covering::variable;
 pub use facts::{DocumentFacts, FileFacts, is_kustomization};
-pub use find::Found;
-pub(crate) use find::{BuiltObject, unreadable, variable};
+pub(crate) use find::{BuiltObject, unreadable};
+pub use find::{Found, Unbuilt};
 pub use listing::{ListedFile, Listing, Source, Tree};
 pub use replication::Replication;
