@@ -149,6 +149,17 @@ fn a_flux_build_of_another_source_says_nothing_about_this_repository() {
 }
 
 #[test]
+fn what_flux_takes_with_a_whole_folder_is_one_build() {
+    let flux = format!("{FLUX}  path: ./apps\n");
+    let files = [
+        ("flux.yaml", flux.as_str()),
+        ("apps/media/kustomization.yaml", "resources: [d.yaml]\n"),
+        ("apps/media/d.yaml", MEDIA),
+    ];
+    assert_eq!(listing(&files).find(&target("media", "sonarr")).unwrap().built_from, ["flux.yaml"]);
+}
+
+#[test]
 fn a_flux_builds_prefix_is_part_of_the_name() {
     let build =
         |prefix: &str| format!("{FLUX}  path: ./apps\n  targetNamespace: media\n  namePrefix: {prefix}\n");

@@ -75,15 +75,18 @@ pub(super) fn follow<'a>(
 
     let mut walk =
         Walk { by_folder: &by_folder, files, builds: Builds::default(), way: Vec::new(), visits: 0 };
-    for folder in by_folder.keys().filter(|folder| !inner.contains(**folder)) {
-        walk.folder(folder, &Build::default(), 0);
-    }
     for (step, folder, build) in &flux {
         walk.way.push(step.clone());
         let mut events = vec![Event::Built(folder.as_str().into())];
         walk.flatten(folder, &build.components, 0, &mut events);
         walk.run(&events, &build.build, 0);
         walk.way.clear();
+    }
+    // What Flux takes with everything around it is no build of its own.
+    for folder in by_folder.keys().filter(|folder| !inner.contains(**folder)) {
+        if !walk.builds.folders.contains_key(*folder) {
+            walk.folder(folder, &Build::default(), 0);
+        }
     }
     let applied = |step: &Step| matches!(step, Step::Flux(path, _) if walk.builds.of.contains_key(path));
     walk.builds.closed = !flux.is_empty() && flux.iter().all(|(step, _, _)| applied(step));
