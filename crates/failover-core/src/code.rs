@@ -250,6 +250,18 @@ impl Code {
                 | Self::ShuttingDown
         )
     }
+
+    /// Whether services are moved all the same: only somebody is not told of it.
+    #[must_use]
+    pub fn leaves_moves_alone(self) -> bool {
+        matches!(
+            self,
+            Self::ReceiversInvalid
+                | Self::ReceiverFailed
+                | Self::NotificationsInvalid
+                | Self::NotificationFailed
+        )
+    }
 }
 
 impl fmt::Display for Code {

@@ -149,7 +149,7 @@ async fn run(verb: HoldVerb, common: Common, matches: &ArgMatches, moving: &Movi
         return Ok(Exit::No);
     }
     let reply = unless_no(moving.during(target.hold(&asked)).await, output.plain())?;
-    let ended = moving.during(done(&target, reply, &place, output.plain())).await;
+    let ended = moving.during(done(reply, &place, output.plain())).await;
     target.close().await;
     ended
 }
@@ -190,11 +190,11 @@ async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Resu
 }
 
 /// Tells what was done, after the clone's branch was pushed where that was asked for.
-async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
+async fn done(reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: HeldAnswer = read(&reply)?;
     let unpushed =
         "the clone's branch is not pushed: others see this after `git push` (--push does that, too)";
-    finish(target, &reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
+    finish(&reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
     Ok(Exit::Done)
 }
 

@@ -72,7 +72,7 @@ impl RemoteError {
                 "put the certificate of the authority that signed the host's one into ca.crt of the Secret of --git-secret, or of --git-secret-dir"
             }
             Code::WorkTreeChanged => {
-                "commit or stash those changes, or end what is under way, then ask again; nothing was committed"
+                "commit or stash those changes, move away what Git does not track, or end what is under way, then ask again; nothing was committed"
             }
             Code::RemoteRefused => {
                 "read what the Git host says; a key or token that may only read cannot change anything"

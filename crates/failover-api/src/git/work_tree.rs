@@ -33,6 +33,13 @@ if [ -n "$changed" ]; then
     echo "changed and not committed: $changed" >&2
     exit 1
 fi
+# Git writes over files that are ignored.
+added() { git diff-tree -r -z --no-renames --diff-filter=A --name-only HEAD "$1" --; }
+lying=$(added "$1" | xargs -0 sh -c 'for one; do if [ -e "$one" ] || [ -L "$one" ]; then echo "$one"; fi; done' sh) || exit 1
+if [ -n "$lying" ]; then
+    echo "not tracked by Git, and in the way: $lying" >&2
+    exit 1
+fi
 exec git read-tree -u -m HEAD "$1"
 "#;
 

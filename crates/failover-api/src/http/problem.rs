@@ -58,7 +58,7 @@ impl Answer {
     }
 
     /// Several problems of one request; the first decides the status.
-    pub(super) fn problems(problems: &[Problem]) -> Self {
+    pub(crate) fn problems(problems: &[Problem]) -> Self {
         let Some(first) = problems.first() else {
             return Self::problem(Code::Internal, "no reason was given", "report the defect");
         };
