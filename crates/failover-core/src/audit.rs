@@ -206,6 +206,7 @@ impl Audit<'_> {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation,
             idempotency_key: None,

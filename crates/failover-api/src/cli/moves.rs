@@ -1,7 +1,7 @@
 //! `promote` and `demote`.
 
 use clap::{ArgMatches, Args};
-use failover_core::code::{Code, Exit};
+use failover_core::code::{Code, Exit, named};
 use failover_core::intent::Expectation;
 use failover_core::name::{CommitId, Role};
 use failover_core::topology::Active;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::answers::{MoveAnswer, proven, read};
 use super::asked::{Asked, AskedFlags, Expected};
 use super::batch;
-use super::ending::Stop;
-use super::form::{Form, MoveForm, show, unless_no};
+use super::ending::{Finding, Stop};
+use super::form::{Form, MoveForm, show, told, unless_no};
 use super::interrupt::Moving;
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
 use super::progress::waiting;
@@ -64,14 +64,14 @@ pub(super) async fn run(
         });
     }
     let asked = asked.to(to);
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output.plain())?;
     if dry_run {
         return dry_run_of(&target, &asked, output).await;
     }
-    let place = place(&target, push).await?;
+    let place = told(place(&target, push).await, output.plain())?;
     let reply = match if yes { Asking::Go } else { ask(&target, &asked, &place).await? } {
-        Asking::Go => moving.during(target.carry_out(&asked)).await?,
-        Asking::Answered(reply) => reply,
+        Asking::Go => moving.during(target.carry_out(&asked)).await,
+        Asking::Answered(reply) => Ok(reply),
         Asking::Declined => {
             note("nothing was committed");
             return Ok(Exit::No);
@@ -89,7 +89,7 @@ async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = target.show(asked, accept).await?;
+    let reply = target.show(asked, accept).await;
     let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, asked))?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
@@ -191,7 +191,7 @@ pub(super) async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
 }
 
 fn push_is_for_clones() -> Stop {
-    Stop::problem("--push is for a clone with a work tree; elsewhere a move is pushed in any case")
+    Stop::problem("--push is for a clone with a work tree; elsewhere every commit is pushed in any case")
 }
 
 /// What becomes of a move that somebody is asked about.
@@ -210,14 +210,17 @@ const LOOKS: usize = 3;
 /// Shows what would change, and asks.
 async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, Stop> {
     for _ in 0..LOOKS {
-        let reply = target.show(asked, "application/json").await?;
+        let reply = target.show(asked, "application/json").await;
         let reply = unless_no(reply, Form::Table).map_err(|stop| with_way_out(stop, asked))?;
         let answer: MoveAnswer = read(&reply)?;
         let paint = Stream::Notes.paint();
         if !answer.blocked_by.is_empty() {
             note_part(batch::plan(&answer, paint));
-            let details: Vec<&str> =
-                answer.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+            let evidence = |finding: &Finding| match &answer.service {
+                Some(_) => finding.detail.clone(),
+                None => named(&finding.service, &finding.detail),
+            };
+            let details: Vec<String> = answer.blocked_by.iter().map(evidence).collect();
             return Err(Stop::Said {
                 exit: Exit::Refusal,
                 message: details.join("\n"),

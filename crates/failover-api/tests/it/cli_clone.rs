@@ -171,12 +171,36 @@ fn nothing_moves_in_the_middle_of_a_merge_or_a_rebase() {
         let said = clone.run(&["promote", "sonarr", "--yes", "--branch", "main"]).ended(3);
         let _ = said.told("under way").told("work-tree-changed");
         assert_eq!(clone.git(&["rev-parse", "main"]), tip);
+        // Without a branch that is named, too: a rebase has none checked out.
+        let said = clone.run(&["promote", "sonarr", "--yes"]).ended(3).told("(work-tree-changed)");
+        let why = if underway[0] == "rebase" { "no branch is checked out" } else { "_HEAD)" };
+        let _ = said.told(why).told("is under way").told("end what is under way");
+        assert_eq!(clone.git(&["rev-parse", "main"]), tip);
         assert_eq!(clone.text("sonarr"), manifest("sonarr"));
         clone.git(&[underway[0], "--abort"]);
     }
     // No branch is checked out, so none is taken for the one that is meant.
     clone.git(&["checkout", "-q", "--detach"]);
-    let _ = clone.run(&["promote", "sonarr", "--yes"]).ended(4).told("--branch");
+    let at = format!("its HEAD is at commit {}", &tip[..12]);
+    for asked in [&["promote", "sonarr", "--yes"][..], &["services"]] {
+        let said = clone.run(asked).ended(4).told("no branch is checked out in the clone").told(&at);
+        let _ = said.told("git switch").told("--branch").told("branch-not-found");
+    }
+    // Scripts get the answer whole, also where nothing could be asked.
+    for asked in [
+        &["promote", "sonarr", "--yes"][..],
+        &["promote", "sonarr", "--dry-run"],
+        &["hold", "sonarr", "-r", "new disk", "--yes"],
+        &["services"],
+        &["status", "sonarr", "--expect", "primary"],
+        &["history"],
+    ] {
+        let said = clone.run(&[asked, &["-o", "json"]].concat()).ended(4);
+        assert_eq!(said.json()["code"], "branch-not-found", "{asked:?}");
+    }
+    clone.git(&["checkout", "-q", "--orphan", "fresh"]);
+    let _ = clone.run(&["promote", "sonarr", "--yes"]).ended(4).told("fresh has none yet");
+    clone.git(&["checkout", "-q", "-f", "main"]);
     // A branch that is named and not checked out moves without the files.
     clone.git(&["checkout", "-q", "other"]);
     clone.run(&["promote", "sonarr", "--yes", "--branch", "main"]).ended(0);
