@@ -49,7 +49,9 @@ impl Found<'_, '_> {
             .map(|setting| setting.setting.value(self.to.other()).to_string())
             .collect();
         for mount in needs.mounts.iter().filter(|mount| left.contains(&mount.value)) {
-            if own.iter().any(|setting| setting.place == mount.place) {
+            // The value of an alias stands at the anchor.
+            if own.iter().any(|setting| setting.place == mount.place || setting.setting.field == mount.field)
+            {
                 continue;
             }
             let detail = format!(
@@ -64,7 +66,12 @@ impl Found<'_, '_> {
     fn bound(&mut self, of: &SettingState<'_>, bound: &Bound) {
         let is_same = |setting: &&SettingState<'_>| setting.setting.target.is_same_object(&of.setting.target);
         let own: Vec<_> = self.state.settings.iter().filter(is_same).collect();
-        if own.iter().any(|setting| setting.found.path == of.found.path && setting.place == bound.place) {
+        let is_it = |setting: &&&SettingState<'_>| match (setting.setting.field.segments().last(), &bound.to)
+        {
+            (Some(Segment::Key(key)), BoundTo::Node(_)) if key == "nodeName" => true,
+            _ => setting.found.path == of.found.path && setting.place == bound.place,
+        };
+        if own.iter().any(|setting| is_it(&setting)) {
             return;
         }
         let nodes: Vec<_> = own.iter().filter(|setting| setting.setting.kind == SettingKind::Node).collect();

@@ -4,7 +4,7 @@ use super::finding::{Check, Verdict};
 use super::found::Found;
 use crate::change::pending;
 use crate::config::SettingKind;
-use crate::field::Segment;
+use crate::field::{FieldPath, Segment};
 use crate::topology::SettingState;
 use crate::tree::Tree;
 use crate::workload::Reader;
@@ -58,14 +58,16 @@ impl Found<'_, '_> {
             count += 1;
             let Some(selector) = reader.get(controller, &["pod", "nodeSelector"]) else { continue };
             let own = reader.get(selector, &[label]);
-            let is_set = own.is_some_and(|own| {
-                let mut settings = self.state.settings.iter();
-                settings.any(|setting| setting.found.path == of.found.path && setting.place == own.place)
+            let name_of = name.as_text().unwrap_or_default();
+            let field =
+                FieldPath::of_keys(["spec", "values", "controllers", name_of, "pod", "nodeSelector", label]);
+            let is_set = self.state.settings.iter().any(|setting| {
+                setting.setting.field == field && setting.setting.target.is_same_object(&of.setting.target)
             });
             let is_wanted = own.and_then(Node::as_text) == Some(wanted.as_str());
             let is_default = selector.is_null() || (is_merged && own.is_none());
             if !is_set && !is_wanted && !is_default {
-                others.push((name.as_text().unwrap_or_default(), selector.place));
+                others.push((name_of, selector.place));
             }
         }
         for (name, place) in &others {
