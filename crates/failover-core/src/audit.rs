@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::check::{Check, Verdict};
 use crate::code::{Code, Problem};
 use crate::config::{Config, HOLDS_PATH, Scope, Service, SettingKind};
-use crate::field::{Segment, Value};
+use crate::field::Value;
 use crate::intent::Intent;
 use crate::inventory::{ClaimName, Inventory, Origin, Volume};
 use crate::name::{OperationId, RepoPath, Role, ServiceName};
@@ -313,8 +313,10 @@ impl Audit<'_> {
         for (role, volume) in [Role::Primary, Role::Backup].into_iter().zip(volumes) {
             let Some(volume) = volume else { continue };
             for setting in service.settings.iter().filter(|setting| setting.kind == SettingKind::Node) {
-                let Some(Segment::Key(key)) = setting.field.segments().last() else { continue };
-                let (Some(values), Value::String(label)) = (volume.nodes.get(key), setting.value(role))
+                let keys = setting.field.keys();
+                let Some(key) = keys.last() else { continue };
+                let (Some(values), Value::String(label)) =
+                    (volume.nodes.get(key.as_ref()), setting.value(role))
                 else {
                     continue;
                 };

@@ -240,13 +240,8 @@ impl Inventory {
                 self.volumes.insert(origin.name.clone(), Volume { origin, storage, claim, nodes });
             }
             "HelmRelease" => {
-                let mut workload =
-                    Workload { origin, mounts: Vec::new(), labels: Vec::new(), replicas: None };
-                if let Some(values) = reader.at(&["spec", "values"]) {
-                    let way = ["spec", "values"].map(|key| Segment::Key(key.to_owned()));
-                    reader.values(values, &mut way.to_vec(), &mut workload);
-                }
-                self.workloads.push(workload);
+                let (mounts, labels) = reader.chart();
+                self.workloads.push(Workload { origin, mounts, labels, replicas: None });
             }
             kind => {
                 let Some(pod) = pod_spec(kind) else { return };
@@ -303,6 +298,17 @@ fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
         "Pod" => Some(&["spec"]),
         _ => None,
     }
+}
+
+/// The labels of a workload's node selectors, as its manifest has them: each label's key with its value.
+pub(crate) fn node_labels(kind: &str, document: &Node) -> Vec<(String, String)> {
+    let reader = Reader { anchors: Anchors::of(document), root: document };
+    let labels = match (kind, pod_spec(kind)) {
+        ("HelmRelease", _) => reader.chart().1,
+        (_, Some(pod)) => reader.pod(pod).1,
+        (_, None) => Vec::new(),
+    };
+    labels.into_iter().map(|label| (label.of, label.value)).collect()
 }
 
 /// The document, or the item of a list in it that starts there.
@@ -388,7 +394,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Claims and node selectors in a chart's values, by the names that charts give them.
-    fn values(&self, node: &'a Node, way: &mut Vec<Segment>, found: &mut Workload) {
+    fn chart(&self) -> (Vec<Mount>, Vec<Mount>) {
+        let mut found = (Vec::new(), Vec::new());
+        if let Some(values) = self.at(&["spec", "values"]) {
+            let way = ["spec", "values"].map(|key| Segment::Key(key.to_owned()));
+            self.values(values, &mut way.to_vec(), &mut found);
+        }
+        found
+    }
+
+    fn values(&self, node: &'a Node, way: &mut Vec<Segment>, found: &mut (Vec<Mount>, Vec<Mount>)) {
         // Values that merge each other in have no end.
         if way.len() > 16 {
             return;
@@ -397,7 +412,7 @@ impl<'a> Reader<'a> {
             let (Some(key), value) = (key.as_text(), self.anchors.resolve(value)) else { continue };
             if key == "nodeSelector" {
                 way.push(Segment::Key(key.to_owned()));
-                found.labels.extend(self.labels(value, way));
+                found.1.extend(self.labels(value, way));
                 way.pop();
             } else if let Some(text) = value.as_text() {
                 if matches!(key, "existingClaim" | "claimName") && !text.is_empty() {
@@ -407,7 +422,7 @@ impl<'a> Reader<'a> {
                         None => String::new(),
                     };
                     let field = FieldPath::through(way.iter().cloned(), key);
-                    found.mounts.push(Mount { of, value: text.to_owned(), field, place: value.place });
+                    found.0.push(Mount { of, value: text.to_owned(), field, place: value.place });
                 }
             } else {
                 way.push(Segment::Key(key.to_owned()));

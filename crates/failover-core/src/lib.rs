@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod tree;
 pub mod inventory;
 pub mod topology;
+pub mod node;
 pub mod change;
 pub mod check;
 pub mod brake;

@@ -144,11 +144,18 @@ fn write_plan(out: &mut String, plan: &Plan) {
             writeln!(out, "{service} stays: {} {problem}\n  hint: {}", problem.code, problem.hint).unwrap();
         }
     }
+    if !plan.not_chosen.is_empty() {
+        writeln!(out, "not chosen: {}", names(&plan.not_chosen)).unwrap();
+    }
     if plan.is_empty() {
         writeln!(out, "nothing changes").unwrap();
     } else {
         writeln!(out, "---- message\n{}---- diff\n{}", plan.message, render::unified_diff(plan)).unwrap();
     }
+}
+
+fn names(services: &[ServiceName]) -> String {
+    services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Names, `all`, or `node LABEL`.

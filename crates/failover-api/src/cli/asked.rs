@@ -55,7 +55,7 @@ pub(super) struct AskedFlags {
     /// Every service of the config.
     #[arg(long, conflicts_with_all = ["services", "from_node_label"])]
     all: bool,
-    /// Every service that is on nodes with this value of the node label, such as k3s-w1.
+    /// Every service that is known to be on nodes with this value of a node label, such as k3s-w1.
     #[arg(long, value_name = "LABEL", conflicts_with = "services")]
     from_node_label: Option<LabelValue>,
     /// Move those that can be moved, instead of all or nothing; ends with 6 when some stay.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use failover_core::change::Move;
 use failover_core::config::Service;
 use failover_core::history;
+use failover_core::name::ServiceName;
 use failover_core::plan::Plan;
 use failover_core::render;
 use failover_core::topology::{ServiceState, SettingState};
@@ -172,6 +173,7 @@ pub(super) fn batch_moved(moved: &Moved) -> Value {
                 let lines: Vec<Value> = lines.chain(event.refused.iter().map(line(REFUSED))).collect();
                 answer["counts"] = counts(MOVED, &lines);
                 answer["services"] = json!(lines);
+                add_not_chosen(&mut answer, &event.not_chosen);
             }
             (answer, view.as_ref())
         }
@@ -221,6 +223,14 @@ fn add_lines(answer: &mut Value, plan: &Plan, moved: &'static str) {
     let lines: Vec<Value> = moves.chain(refused).collect();
     answer["counts"] = counts(moved, &lines);
     answer["services"] = json!(lines);
+    add_not_chosen(answer, &plan.not_chosen);
+}
+
+/// The services that a selection by node may have meant, where there are any.
+fn add_not_chosen(answer: &mut Value, services: &[ServiceName]) {
+    if !services.is_empty() {
+        answer["not_chosen"] = json!(services);
+    }
 }
 
 /// How many services have which outcome.

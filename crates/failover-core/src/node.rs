@@ -1,0 +1,110 @@
+//! Whether a service is on a node, as far as its settings and the manifests that they are in tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Service, Setting, SettingKind};
+use crate::field::Value;
+use crate::inventory::node_labels;
+use crate::name::{LabelValue, Role};
+use crate::topology::{ServiceState, SettingState};
+use crate::tree::Tree;
+
+/// Whether a service is on the nodes whose label has some value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// It is, or a setting that cannot be read may hold it there.
+    There,
+    /// It is on another node.
+    Elsewhere,
+    /// Its settings do not tell.
+    Untold,
+}
+
+/// Whether the service is on nodes with the label `label` now.
+#[must_use]
+pub fn stay(state: &ServiceState<'_>, label: &LabelValue, tree: &Tree) -> Stay {
+    let is_label = |value: &Value| matches!(value, Value::String(text) if text == label.as_str());
+    let mut is_elsewhere = false;
+    let mut is_anywhere = false;
+    for setting in node_settings(state.service, tree) {
+        match state.settings.iter().find(|read| read.setting == setting) {
+            Some(SettingState { current: Some(value), .. }) if is_label(value) => return Stay::There,
+            Some(SettingState { current: Some(_), .. }) => is_elsewhere = true,
+            // No selector: any node will do.
+            Some(SettingState { current: None, .. }) => is_anywhere = true,
+            None if is_label(&setting.primary) || is_label(&setting.backup) => return Stay::There,
+            None => is_elsewhere = true,
+        }
+    }
+    let running = |read: &SettingState<'_>| read.current.as_ref().is_some_and(is_running);
+    match twins(state, tree, running, label) {
+        Stay::There => Stay::There,
+        _ if is_anywhere => Stay::Untold,
+        _ if is_elsewhere => Stay::Elsewhere,
+        twins @ (Stay::Elsewhere | Stay::Untold) => twins,
+    }
+}
+
+/// Whether the service is on nodes with the label at `role`, as far as that is known.
+#[must_use]
+pub fn is_there_at(state: &ServiceState<'_>, role: Role, label: &LabelValue, tree: &Tree) -> bool {
+    let mut nodes = node_settings(state.service, tree);
+    nodes.any(|setting| setting.value(role).to_string() == label.as_str())
+        || twins(state, tree, |read| is_running(read.setting.value(role)), label) == Stay::There
+}
+
+/// The values of node labels by which the service can be told to be somewhere.
+#[must_use]
+pub fn labels(state: &ServiceState<'_>, tree: &Tree) -> BTreeSet<String> {
+    let own = node_settings(state.service, tree).flat_map(|setting| [&setting.primary, &setting.backup]);
+    let twins = state.settings.iter().filter(|read| is_scale(read.setting));
+    let twins = twins.filter_map(|read| selector(read, tree)).flatten().map(|(_, value)| value);
+    own.map(ToString::to_string).chain(twins).collect()
+}
+
+/// The settings that hold pods to a node.
+fn node_settings<'a>(service: &'a Service, _tree: &Tree) -> impl Iterator<Item = &'a Setting> {
+    service.settings.iter().filter(|setting| setting.kind == SettingKind::Node)
+}
+
+/// Where those of a service's workloads are that run by the number of their replicas. Each one's own manifest says so.
+fn twins<'s, 'a>(
+    state: &'s ServiceState<'a>,
+    tree: &Tree,
+    is_running: impl Fn(&'s SettingState<'a>) -> bool,
+    label: &LabelValue,
+) -> Stay {
+    let scaled = || state.settings.iter().filter(|read| is_scale(read.setting));
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, value) in scaled().filter_map(|read| selector(read, tree)).flatten() {
+        values.entry(key).or_default().insert(value);
+    }
+    let running: Vec<_> = scaled().filter(|read| is_running(read)).map(|read| selector(read, tree)).collect();
+    if running.iter().flatten().flatten().any(|(_, value)| value == label.as_str()) {
+        return Stay::There;
+    }
+    // A label that both have, such as the architecture, does not tell the one's node from the other's.
+    let tells = |(key, _): &(String, String)| values.get(key).is_some_and(|values| values.len() > 1);
+    let all_tell = running.iter().all(|labels| labels.iter().flatten().any(tells));
+    if all_tell && !running.is_empty() { Stay::Elsewhere } else { Stay::Untold }
+}
+
+/// Whether the setting scales a workload.
+fn is_scale(setting: &Setting) -> bool {
+    setting.field.keys().last().is_some_and(|key| key == "replicas")
+}
+
+fn is_running(replicas: &Value) -> bool {
+    matches!(replicas, Value::Int(number) if *number > 0)
+}
+
+/// The node labels in the manifest that a setting is in; `None` where something else may set them.
+fn selector(read: &SettingState<'_>, tree: &Tree) -> Option<Vec<(String, String)>> {
+    let found = &read.found;
+    if found.patch.is_some() || !found.patched_by.is_empty() {
+        return None;
+    }
+    let document = tree.sources.get(&found.path)?.documents().ok()?.get(found.document)?;
+    let labels = node_labels(read.setting.target.kind.as_str(), document);
+    Some(labels.into_iter().filter(|(_, value)| !value.contains(['$', '{'])).collect())
+}
