@@ -230,7 +230,8 @@ impl Audit<'_> {
                 );
             }
             Ok(plan) => {
-                for finding in plan.findings {
+                // Who else mounts a claim is said below, with what to do about it.
+                for finding in plan.findings.into_iter().filter(|one| one.check != Check::ClaimInUse) {
                     let level = match finding.verdict {
                         Verdict::Block => Level::Error,
                         Verdict::Warn => Level::Warning,

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Service, Setting, SettingKind};
+use crate::config::{Setting, SettingKind};
 use crate::field::Value;
-use crate::inventory::node_labels;
 use crate::name::{LabelValue, Role};
 use crate::topology::{ServiceState, SettingState};
-use crate::tree::Tree;
+use crate::tree::{Filling, Tree};
+use crate::workload::{BoundTo, HOSTNAME, Needs, Reader};
+use crate::yaml::Anchors;
 
 /// Whether a service is on the nodes whose label has some value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub fn stay(state: &ServiceState<'_>, label: &LabelValue, tree: &Tree) -> Stay {
     let is_label = |value: &Value| matches!(value, Value::String(text) if text == label.as_str());
     let mut is_elsewhere = false;
     let mut is_anywhere = false;
-    for setting in node_settings(state.service, tree) {
-        match state.settings.iter().find(|read| read.setting == setting) {
+    for (setting, read) in node_settings(state, tree) {
+        match read {
             Some(SettingState { current: Some(value), .. }) if is_label(value) => return Stay::There,
             Some(SettingState { current: Some(_), .. }) => is_elsewhere = true,
             // No selector: any node will do.
@@ -48,23 +49,33 @@ pub fn stay(state: &ServiceState<'_>, label: &LabelValue, tree: &Tree) -> Stay {
 /// Whether the service is on nodes with the label at `role`, as far as that is known.
 #[must_use]
 pub fn is_there_at(state: &ServiceState<'_>, role: Role, label: &LabelValue, tree: &Tree) -> bool {
-    let mut nodes = node_settings(state.service, tree);
-    nodes.any(|setting| setting.value(role).to_string() == label.as_str())
+    let mut nodes = node_settings(state, tree);
+    nodes.any(|(setting, _)| setting.value(role).to_string() == label.as_str())
         || twins(state, tree, |read| is_running(read.setting.value(role)), label) == Stay::There
 }
 
 /// The values of node labels by which the service can be told to be somewhere.
 #[must_use]
 pub fn labels(state: &ServiceState<'_>, tree: &Tree) -> BTreeSet<String> {
-    let own = node_settings(state.service, tree).flat_map(|setting| [&setting.primary, &setting.backup]);
+    let own = node_settings(state, tree).flat_map(|(setting, _)| [&setting.primary, &setting.backup]);
     let twins = state.settings.iter().filter(|read| is_scale(read.setting));
     let twins = twins.filter_map(|read| selector(read, tree)).flatten().map(|(_, value)| value);
     own.map(ToString::to_string).chain(twins).collect()
 }
 
-/// The settings that hold pods to a node.
-fn node_settings<'a>(service: &'a Service, _tree: &Tree) -> impl Iterator<Item = &'a Setting> {
-    service.settings.iter().filter(|setting| setting.kind == SettingKind::Node)
+/// The settings that hold pods to a node: labels of node selectors, and variables that are known to fill one in. Each with
+/// what it is now, where it can be read.
+fn node_settings<'s, 'a>(
+    state: &'s ServiceState<'a>,
+    tree: &Tree,
+) -> impl Iterator<Item = (&'a Setting, Option<&'s SettingState<'a>>)> {
+    let settings = state.service.settings.iter();
+    let read = settings.map(|setting| (setting, state.settings.iter().find(|read| read.setting == setting)));
+    read.filter(|(setting, read)| {
+        let filling = read.as_ref().and_then(|read| Filling::of(setting, &read.found));
+        setting.kind == SettingKind::Node
+            || filling.is_some_and(|filling| tree.listing.chooses_nodes(&filling))
+    })
 }
 
 /// Where those of a service's workloads are that run by the number of their replicas. Each one's own manifest says so.
@@ -98,13 +109,21 @@ fn is_running(replicas: &Value) -> bool {
     matches!(replicas, Value::Int(number) if *number > 0)
 }
 
-/// The node labels in the manifest that a setting is in; `None` where something else may set them.
+/// The node labels that the manifest of a setting wants; `None` where something else may set them.
 fn selector(read: &SettingState<'_>, tree: &Tree) -> Option<Vec<(String, String)>> {
     let found = &read.found;
     if found.patch.is_some() || !found.patched_by.is_empty() {
         return None;
     }
     let document = tree.sources.get(&found.path)?.documents().ok()?.get(found.document)?;
-    let labels = node_labels(read.setting.target.kind.as_str(), document);
-    Some(labels.into_iter().filter(|(_, value)| !value.contains(['$', '{'])).collect())
+    let anchors = Anchors::of(document);
+    let needs =
+        Needs::read(read.setting.target.kind.as_str(), &Reader { anchors: &anchors, root: document })?;
+    let named = needs.bounds.into_iter().filter_map(|bound| match bound.to {
+        BoundTo::Node(name) => Some((HOSTNAME.to_owned(), name)),
+        BoundTo::Affinity(_) => None,
+    });
+    let labels = needs.labels.into_iter().map(|label| (label.of, label.value)).chain(named);
+    // What a template fills in is not known here.
+    Some(labels.filter(|(_, value)| !value.contains(['$', '{'])).collect())
 }

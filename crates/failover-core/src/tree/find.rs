@@ -60,13 +60,6 @@ impl Covering<'_> {
     }
 }
 
-/// The variable of a text that is `${VARIABLE}`, perhaps with a default, and nothing else.
-pub(crate) fn variable(text: &str) -> Option<&str> {
-    let inside = text.trim().strip_prefix("${")?.strip_suffix('}')?;
-    let end = inside.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inside.len());
-    (end > 0 && !inside[end..].contains(['{', '}'])).then(|| &inside[..end])
-}
-
 /// An object as it is built.
 pub(crate) struct BuiltObject<'a> {
     pub(crate) kind: &'a str,
@@ -144,7 +137,7 @@ impl Listing {
         self.index.of_name(target.name.as_str()).filter_map(|object| self.object(object))
     }
 
-    fn object<'a>(&'a self, object: &'a Object) -> Option<(&'a RepoPath, &'a DocumentFacts)> {
+    pub(super) fn object<'a>(&'a self, object: &'a Object) -> Option<(&'a RepoPath, &'a DocumentFacts)> {
         Some((&object.path, self.documents(&object.path).get(object.index)?))
     }
 
@@ -157,7 +150,7 @@ impl Listing {
             starts.iter().filter_map(|start| self.files.get_key_value(&RepoPath::new(*start).ok()?))
         {
             let FileFacts::Manifests(documents) = &*listed.facts else { continue };
-            for document in documents {
+            for document in documents.iter() {
                 let Some(flux) = document.flux.as_ref().filter(|flux| flux.covers(path)) else { continue };
                 let Some(identity) = self.identities(file, document).next() else { continue };
                 let (namespace, name, place) = (identity.namespace, identity.name, document.place);
@@ -186,7 +179,7 @@ impl Listing {
             .filter(move |object| object.namespace == namespace)
     }
 
-    fn built<'a>(
+    pub(super) fn built<'a>(
         &'a self,
         path: &'a RepoPath,
         document: &'a DocumentFacts,
@@ -203,14 +196,14 @@ impl Listing {
     }
 
     /// The objects in a file.
-    fn documents(&self, path: &RepoPath) -> &[DocumentFacts] {
+    pub(super) fn documents(&self, path: &RepoPath) -> &[DocumentFacts] {
         match self.files.get(path).map(|file| &*file.facts) {
             Some(FileFacts::Manifests(documents)) => documents,
             Some(FileFacts::Kustomization(_) | FileFacts::Unreadable { .. }) | None => &[],
         }
     }
 
-    fn identities<'a>(
+    pub(super) fn identities<'a>(
         &'a self,
         path: &RepoPath,
         document: &'a DocumentFacts,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::variables::VariableUse;
 use crate::config::Target;
 use crate::name::RepoPath;
 use crate::yaml::{self, Anchors, Node, Place};
@@ -24,6 +25,8 @@ pub struct Kustomization {
     patches: Vec<Patch>,
     /// The objects that patches written as text are about.
     embedded: Vec<EmbeddedPatch>,
+    /// The variables in it; filled in by whoever knows the text.
+    pub(super) variables: Box<[VariableUse]>,
 }
 
 /// A patch that is written as text in `patches`.
@@ -114,6 +117,7 @@ impl Kustomization {
                 .enumerate()
                 .filter_map(|(index, item)| EmbeddedPatch::read(index, item))
                 .collect(),
+            variables: Box::default(),
         }
     }
 
