@@ -6,8 +6,8 @@ use crate::config::{Setting, SettingKind};
 use crate::field::Value;
 use crate::name::{LabelValue, Role};
 use crate::topology::{ServiceState, SettingState};
-use crate::tree::{Filling, Tree};
-use crate::workload::{BoundTo, HOSTNAME, Needs, Reader};
+use crate::tree::{Filling, Tree, alterations};
+use crate::workload::{BoundTo, HOSTNAME, Mount, Needs, Reader};
 use crate::yaml::Anchors;
 
 /// Whether a service is on the nodes whose label has some value.
@@ -109,21 +109,21 @@ fn is_running(replicas: &Value) -> bool {
     matches!(replicas, Value::Int(number) if *number > 0)
 }
 
-/// The node labels that the manifest of a setting wants; `None` where something else may set them.
+/// The node labels that the manifest of a setting wants, as far as nothing on the way to the cluster may set them again.
 fn selector(read: &SettingState<'_>, tree: &Tree) -> Option<Vec<(String, String)>> {
-    let found = &read.found;
-    if found.patch.is_some() || !found.patched_by.is_empty() {
+    let (found, target) = (&read.found, &read.setting.target);
+    if found.is_patch() {
         return None;
     }
     let document = tree.sources.get(&found.path)?.documents().ok()?.get(found.document)?;
     let anchors = Anchors::of(document);
-    let needs =
-        Needs::read(read.setting.target.kind.as_str(), &Reader { anchors: &anchors, root: document })?;
+    let needs = Needs::read(target.kind.as_str(), &Reader { anchors: &anchors, root: document })?;
     let named = needs.bounds.into_iter().filter_map(|bound| match bound.to {
         BoundTo::Node(name) => Some((HOSTNAME.to_owned(), name)),
         BoundTo::Affinity(_) => None,
     });
-    let labels = needs.labels.into_iter().map(|label| (label.of, label.value)).chain(named);
+    let is_final = |label: &Mount| alterations(tree, found, target, &label.field).is_empty();
+    let labels = needs.labels.into_iter().filter(is_final).map(|label| (label.of, label.value));
     // What a template fills in is not known here.
-    Some(labels.filter(|(_, value)| !value.contains(['$', '{'])).collect())
+    Some(labels.chain(named).filter(|(_, value)| !value.contains(['$', '{'])).collect())
 }

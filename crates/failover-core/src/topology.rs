@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::code::{Code, Problem};
-use crate::config::{Service, Setting, Target};
+use crate::config::{Service, Setting, SettingKind, Target};
 use crate::field::{FieldPath, Segment, Value};
 use crate::manifest::{self, Embedded, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
@@ -157,7 +157,7 @@ fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree)
     let Some(variable) = variable(template) else { return problem };
     let covering = tree.listing.covering(&found.path);
     let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
-    let shared = |filling| match tree.listing.reach(&filling) {
+    let shared = |filling| match tree.listing.reached_by(&filling) {
         Reach::Nothing | Reach::One | Reach::Alike(_) => None,
         Reach::More(uses) => Some(places(&uses)),
     };
@@ -206,6 +206,41 @@ fn claim_templates(document: &Node) -> Vec<&str> {
 fn is_volume(field: &FieldPath, error: &FieldError) -> bool {
     error.code() == Code::FieldNotFound
         && field.segments().iter().any(|segment| matches!(segment, Segment::Key(key) if key == "volumes"))
+}
+
+/// Why the field means nothing although it is there.
+fn unsettable(root: &Node, setting: &Setting, found: &Found) -> Option<Problem> {
+    let problem = |detail, hint, place| {
+        Some(Problem::new(Code::FieldUneditable, detail, hint).in_file(&found.path, Some(place)))
+    };
+    if let (true, Some(Segment::Item { key, value })) = (found.is_patch(), setting.field.segments().first()) {
+        // An operation that only looks at the value makes the build fail once it is another one.
+        let operation =
+            root.items().iter().find(|item| item.get(key).and_then(Node::as_text) == Some(value))?;
+        let name = operation.get("op").and_then(Node::as_text).unwrap_or("none");
+        if !matches!(name, "add" | "replace") {
+            let detail = format!("the operation at {value} is {name:?}, which sets no value");
+            return problem(detail, "configure the operation that adds or replaces it", operation.place);
+        }
+    }
+    let templates = if setting.kind == SettingKind::Claim && !found.is_patch() {
+        claim_templates(root)
+    } else {
+        Vec::new()
+    };
+    let volume = setting.field.segments().iter().find_map(|segment| match segment {
+        Segment::Item { key, value } if key == "name" => Some(value.as_str()),
+        Segment::Item { .. } | Segment::Key(_) => None,
+    })?;
+    // https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/stateful-set-v1/: a claim template takes
+    // precedence over any volume of the same name.
+    templates.contains(&volume).then(|| {
+        let detail = format!(
+            "the StatefulSet has a volumeClaimTemplate {volume}, too, which takes the place of the volume of that name, so the pod never mounts what the field says"
+        );
+        let hint = named_by_template(&templates);
+        Problem::new(Code::FieldUneditable, detail, hint).in_file(&found.path, Some(found.place))
+    })
 }
 
 /// Kubernetes names such a claim after the template, the StatefulSet and the pod's number; there is no field to set.
@@ -278,6 +313,11 @@ impl<'a> SettingState<'a> {
             }
         };
         let field = manifest::read(documents, found.document, &setting.field).map_err(refused)?;
+        if let Some(problem) =
+            documents.get(found.document).and_then(|root| unsettable(root, setting, &found))
+        {
+            return Err(problem);
+        }
         let (current, place) = match field {
             // What a template fills in is not known here; that a value is shared or oddly written matters to edits only.
             Field::Present { editable: Err(error), .. } if error.code() == Code::FieldTemplated => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use failover_core::code::Code;
 use failover_core::config::Target;
 use failover_core::name::{BlobId, Kind, Namespace, ObjectName, RepoPath};
-use failover_core::tree::{FileFacts, ListedFile, Listing};
+use failover_core::tree::{FileFacts, ListedFile, Listing, Unbuilt};
 
 fn listing(files: &[(&str, &str)]) -> Listing {
     let files = files.iter().map(|(path, text)| {
@@ -125,30 +125,11 @@ fn cycles_and_ways_out_of_the_repository_end() {
 }
 
 #[test]
-fn a_patch_is_no_manifest_and_is_told_of() {
-    let kustomization = |patches: &str| format!("namespace: media\nresources: [d.yaml]\n{patches}");
-    for (patches, told) in [
-        ("patches:\n  - path: patch.yaml\n", true),
-        ("patchesStrategicMerge: [patch.yaml]\n", true),
-        (
-            "patches:\n  - target: {kind: Deployment, name: sonarr}\n    patch: |\n      - {op: remove, path: /x}\n",
-            true,
-        ),
-        ("patches:\n  - patch: |\n      kind: Deployment\n      metadata:\n        name: sonarr\n", true),
-        ("patches:\n  - target: {kind: Deployment, name: sonarr-exporter}\n    patch: 'x'\n", false),
-        ("", false),
-    ] {
-        let top = kustomization(patches);
-        let mut files = vec![("a/kustomization.yaml", top.as_str()), ("a/d.yaml", BARE)];
-        if patches.contains("patch.yaml") {
-            files.push(("a/patch.yaml", MEDIA));
-        }
-        let found = listing(&files).find(&target("media", "sonarr")).unwrap();
-        assert_eq!(
-            (found.path.as_str(), found.patched_by.len()),
-            ("a/d.yaml", usize::from(told)),
-            "{patches}"
-        );
+fn a_patch_file_is_no_manifest() {
+    for patches in ["patches:\n  - path: patch.yaml\n", "patchesStrategicMerge: [patch.yaml]\n"] {
+        let top = format!("namespace: media\nresources: [d.yaml]\n{patches}");
+        let files = [("a/kustomization.yaml", top.as_str()), ("a/d.yaml", BARE), ("a/patch.yaml", MEDIA)];
+        assert_eq!(found(&files, &target("media", "sonarr")).as_deref(), Ok("a/d.yaml#0"), "{patches}");
     }
 }
 
@@ -193,11 +174,34 @@ fn an_item_of_a_list_counts_and_is_not_edited() {
 fn a_file_that_its_kustomization_leaves_out_is_told_of() {
     let unlisted = |kustomization: &str| {
         let files = [("apps/kustomization.yaml", kustomization), ("apps/sonarr/d.yaml", MEDIA)];
-        listing(&files).find(&target("media", "sonarr")).unwrap().unlisted_by
+        listing(&files).find(&target("media", "sonarr")).unwrap().unbuilt
     };
-    assert_eq!(unlisted("resources: []\n").as_deref(), Some("apps"));
+    assert_eq!(unlisted("resources: []\n"), Some(Unbuilt::LeftOut("apps".to_owned())));
     assert_eq!(unlisted("resources: [sonarr/d.yaml]\n"), None);
-    assert_eq!(listing(&[("d.yaml", MEDIA)]).find(&target("media", "sonarr")).unwrap().unlisted_by, None);
+    let only = |files: &[(&str, &str)]| listing(files).find(&target("media", "sonarr")).unwrap().unbuilt;
+    assert_eq!(only(&[("d.yaml", MEDIA)]), None);
+    let (flux, sync) = (format!("{FLUX}  path: ./apps\n"), format!("{FLUX}  path: ./cluster\n"));
+    let with = |file: &'static str| {
+        only(&[("cluster/apps.yaml", &flux), ("cluster/flux-system/sync.yaml", &sync), (file, MEDIA)])
+    };
+    assert_eq!(with("archive/d.yaml"), Some(Unbuilt::Nowhere));
+    assert_eq!(with("apps/d.yaml"), None);
+    // Who applies the Flux Kustomization may apply anything.
+    assert_eq!(only(&[("flux.yaml", &flux), ("archive/d.yaml", MEDIA)]), None);
+    let top = ("cluster/kustomization.yaml", "resources: [flux-system]\n");
+    let sub = ("cluster/flux-system/kustomization.yaml", "resources: [sync.yaml]\n");
+    let files = [
+        ("cluster/apps.yaml", flux.as_str()),
+        ("cluster/flux-system/sync.yaml", &sync),
+        top,
+        sub,
+        ("apps/d.yaml", MEDIA),
+    ];
+    let left_out = Unbuilt::NotApplied {
+        file: RepoPath::new("cluster/apps.yaml").unwrap(),
+        folder: "cluster".to_owned(),
+    };
+    assert_eq!(only(&files), Some(left_out));
 }
 
 /// Each of these took longer than anybody waits before what was seen was remembered.

@@ -37,6 +37,7 @@ mod kit_hosts;
 mod auth;
 mod batch;
 mod branches;
+mod built;
 mod cache;
 mod chaos;
 mod check;

@@ -13,6 +13,7 @@ pub fn findings(state: &ServiceState<'_>, to: Role, tree: &Tree) -> Vec<Finding>
     found.values();
     found.claims(tree);
     found.files(tree);
+    found.alterations(tree);
     found.variables(tree);
     found.pods(tree);
     found.other_mounts(tree);

@@ -24,7 +24,7 @@ pub enum Check {
     SeveralBuilds,
     /// No build lists the edited file.
     NotBuilt,
-    /// A kustomization patches the edited object, and the patch may undo the edit.
+    /// Something on the way to the cluster sets the edited field once more: a patch, a replacement, a count of replicas.
     KustomizePatch,
     /// A variable that Flux fills in stands elsewhere than in the service's field, too.
     VariableShared,

@@ -65,7 +65,7 @@ impl Found<'_, '_> {
         for setting in settings {
             let (target, found) = (&setting.setting.target, &setting.found);
             // A patch says little of the object itself.
-            if seen.contains(&target) || found.patch.is_some() {
+            if seen.contains(&target) || found.is_patch() {
                 continue;
             }
             seen.push(target);

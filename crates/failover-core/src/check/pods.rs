@@ -17,7 +17,7 @@ impl Found<'_, '_> {
         let mut seen = Vec::new();
         for setting in settings {
             let (target, found) = (&setting.setting.target, &setting.found);
-            if found.patch.is_some() || seen.contains(&target) {
+            if found.is_patch() || seen.contains(&target) {
                 continue;
             }
             seen.push(target);

@@ -16,7 +16,7 @@ impl Found<'_, '_> {
         let settings: Vec<_> = pending(self.state, self.to).map(|(setting, _)| setting).collect();
         for setting in settings {
             let found = &setting.found;
-            if setting.setting.target.kind.as_str() != "HelmRelease" || found.patch.is_some() {
+            if setting.setting.target.kind.as_str() != "HelmRelease" || found.is_patch() {
                 continue;
             }
             let documents = tree.sources.get(&found.path).map(|source| source.documents());

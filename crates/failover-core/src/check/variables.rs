@@ -16,7 +16,7 @@ impl Found<'_, '_> {
             }
             let (target, name) = (&setting.setting.target, filling.variable);
             let at = format!("{}:{}", setting.found.path, setting.place.line);
-            let (verdict, detail) = match tree.listing.reach(&filling) {
+            let (verdict, detail) = match tree.listing.reached_by(&filling) {
                 Reach::One => continue,
                 // A ConfigMap may have the key for something else.
                 Reach::Nothing if target.kind.as_str() != "Kustomization" => continue,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use super::builds::{Step, Way, start};
 use super::facts::{DocumentFacts, FileFacts};
 use super::index::{Identity, Object};
-use super::kustomize::{FluxBuild, Kustomization, folder_of};
+use super::kustomize::{Kustomization, Turn, folder_of};
 use super::listing::Listing;
 use super::replication::Replication;
 use crate::code::{Code, Problem};
@@ -24,40 +26,72 @@ pub struct Found {
     pub place: Place,
     /// The outermost kustomizations that build the file; more than one means that an edit reaches each of them.
     pub built_from: Vec<String>,
-    /// The folder of the nearest kustomization above the file, when no build lists the file: then the edit may
-    /// reach nothing.
-    pub unlisted_by: Option<String>,
-    /// The folders of kustomizations on the way that patch the object; a patch can undo an edit.
-    pub patched_by: Vec<String>,
+    /// Why nothing may come of an edit: no build that is known of takes the file.
+    pub unbuilt: Option<Unbuilt>,
     /// For a patch that is written as text in a kustomization: its position in `patches`.
     pub patch: Option<usize>,
+    /// The ways of the builds that take it.
+    pub(super) ways: Vec<Way>,
+    /// The object as its own manifest names it.
+    pub(super) subject: Subject,
+    /// For a patch: when the kustomization in each of these folders applies it.
+    pub(super) turns: Vec<(Arc<str>, Turn)>,
 }
 
-/// A Flux `Kustomization` that builds a file.
-pub(crate) struct Covering<'a> {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) path: &'a RepoPath,
-    pub(crate) place: Place,
-    flux: &'a FluxBuild,
+/// Why no build is known that takes a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unbuilt {
+    /// The kustomization in this folder is the nearest one above the file, and lists it as little as any other.
+    LeftOut(String),
+    /// All of the repository's Flux `Kustomization`s are known, and the file is on the way of none.
+    Nowhere,
+    /// Only Flux `Kustomization`s build it that nothing applies: the kustomization in `folder` leaves out the `file` of one.
+    NotApplied {
+        /// The file of the Flux `Kustomization`.
+        file: RepoPath,
+        /// The folder of the kustomization nearest above it.
+        folder: String,
+    },
 }
 
-impl Covering<'_> {
-    /// What it fills in for the variable.
-    pub(crate) fn value(&self, variable: &str) -> Option<&str> {
-        let mut values = self.flux.substitute.iter();
-        values.find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+/// An object before anything is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subject {
+    /// Empty where the object's own manifest is not known.
+    pub(super) api_version: String,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+}
+
+impl Found {
+    /// Whether it is a patch, and so not the object's own manifest.
+    #[must_use]
+    pub fn is_patch(&self) -> bool {
+        !self.turns.is_empty()
     }
 
-    /// What else it takes variables from.
-    pub(crate) fn others(&self) -> &[String] {
-        &self.flux.substitute_from
+    /// How many Flux `Kustomization`s build the file; each is a cluster of its own as a rule.
+    #[must_use]
+    pub fn applied_by(&self) -> usize {
+        let starts = self.ways.iter().filter_map(|way| way.first());
+        starts.filter(|step| matches!(step, Step::Flux(..))).collect::<BTreeSet<_>>().len()
     }
+}
 
-    /// Whether it applies nothing at present.
-    pub(crate) fn is_suspended(&self) -> bool {
-        self.flux.suspended
+impl From<&DocumentFacts> for Subject {
+    fn from(document: &DocumentFacts) -> Self {
+        Self {
+            api_version: document.api_version.clone(),
+            name: document.name.clone(),
+            namespace: document.namespace.clone(),
+        }
     }
+}
+
+/// The places that ways begin at, as people name them.
+pub(super) fn starts<'a>(ways: impl IntoIterator<Item = &'a Way>) -> Vec<String> {
+    let starts: BTreeSet<&str> = ways.into_iter().map(start).collect();
+    starts.into_iter().map(str::to_owned).collect()
 }
 
 /// An object as it is built.
@@ -99,22 +133,23 @@ impl Listing {
             if let Some(FileFacts::Kustomization(kustomization)) =
                 self.files.get(path).map(|file| &*file.facts)
             {
-                return embedded(path, kustomization, target);
+                return self.embedded(path, kustomization, target);
+            }
+            if self.index.patches.contains_key(path) {
+                return self.patch_file(path, target);
             }
         }
         let matches: Vec<(&RepoPath, &DocumentFacts)> = self
             .named(target)
             .filter(|(path, document)| {
-                target
-                    .path
-                    .as_ref()
-                    .map_or(!self.index.patches.contains(path), |within| is_within(path, within))
+                target.path.as_ref().is_none_or(|within| is_within(path, within))
+                    && !self.index.patches.contains_key(*path)
                     && is_kind(document, target)
                     && self.identities(path, document).any(|identity| identity.is(target))
             })
             .collect();
         match matches[..] {
-            [] => Err(self.not_found(target)),
+            [] => self.patch_within(target).unwrap_or_else(|| Err(self.not_found(target))),
             [(path, document)] => self.single(path, document, target),
             [..] => Err(ambiguous(&matches, target)),
         }
@@ -141,28 +176,9 @@ impl Listing {
         Some((&object.path, self.documents(&object.path).get(object.index)?))
     }
 
-    /// The Flux Kustomizations that build the file, with what each fills in for a variable.
-    pub(crate) fn covering(&self, path: &RepoPath) -> Vec<Covering<'_>> {
-        let ways = self.index.builds.of.get(path).into_iter().flat_map(|builds| builds.values());
-        let starts: BTreeSet<&str> = ways.flat_map(|way| way.starts.iter().map(String::as_str)).collect();
-        let mut covering = Vec::new();
-        for (file, listed) in
-            starts.iter().filter_map(|start| self.files.get_key_value(&RepoPath::new(*start).ok()?))
-        {
-            let FileFacts::Manifests(documents) = &*listed.facts else { continue };
-            for document in documents.iter() {
-                let Some(flux) = document.flux.as_ref().filter(|flux| flux.covers(path)) else { continue };
-                let Some(identity) = self.identities(file, document).next() else { continue };
-                let (namespace, name, place) = (identity.namespace, identity.name, document.place);
-                covering.push(Covering { namespace, name, path: file, place, flux });
-            }
-        }
-        covering
-    }
-
     /// Every object, once for each name that a build gives it; patches are none.
     pub(crate) fn objects(&self) -> impl Iterator<Item = BuiltObject<'_>> {
-        let files = self.files.keys().filter(|path| !self.index.patches.contains(*path));
+        let files = self.files.keys().filter(|path| !self.index.patches.contains_key(*path));
         let documents =
             files.flat_map(|path| self.documents(path).iter().map(move |document| (path, document)));
         documents.flat_map(|(path, document)| self.built(path, document))
@@ -174,7 +190,9 @@ impl Listing {
         let objects =
             kinds.flat_map(|kind| self.index.of_kind(kind)).filter_map(|object| self.object(object));
         objects
-            .filter(|(path, document)| document.replication.is_some() && !self.index.patches.contains(*path))
+            .filter(|(path, document)| {
+                document.replication.is_some() && !self.index.patches.contains_key(*path)
+            })
             .flat_map(|(path, document)| self.built(path, document))
             .filter(move |object| object.namespace == namespace)
     }
@@ -231,63 +249,65 @@ impl Listing {
             )
             .in_file(path, Some(document.place)));
         }
-        if self.index.builds.truncated {
-            let detail =
-                format!("the kustomizations are too many or nested too deep to know what builds {target}");
-            let hint =
-                "name a smaller folder with --root, or find the kustomizations that include each other";
-            return Err(Problem::new(Code::ManifestShared, detail, hint).in_file(path, Some(document.place)));
-        }
-        let ways = self
-            .index
-            .builds
-            .of
-            .get(path)
-            .map(|builds| builds.values().collect::<Vec<_>>())
-            .unwrap_or_default();
-        let starts: BTreeSet<String> = ways.iter().flat_map(|way| way.starts.iter().cloned()).collect();
-        let through = ways.iter().flat_map(|way| &way.through);
-        let patched_by = through.filter(|folder| self.patches_target(folder, target)).cloned().collect();
+        self.followed(path, document.place, target)?;
+        let builds = self.index.builds.of.get(path);
+        let ways: BTreeSet<&Way> = builds.into_iter().flat_map(|builds| builds.values().flatten()).collect();
         Ok(Found {
             path: path.clone(),
             document: document.document,
             place: document.place,
-            built_from: starts.into_iter().collect(),
-            unlisted_by: self.unlisted_by(path),
-            patched_by,
+            built_from: starts(ways.iter().copied()),
+            unbuilt: self.unbuilt(path),
             patch: None,
+            ways: ways.into_iter().cloned().collect(),
+            subject: Subject::from(document),
+            turns: Vec::new(),
         })
     }
 
-    fn unlisted_by(&self, path: &RepoPath) -> Option<String> {
-        if self.index.builds.of.contains_key(path) {
-            return None;
+    /// What builds an object is known only when all builds could be followed.
+    pub(super) fn followed(&self, path: &RepoPath, place: Place, target: &Target) -> Result<(), Problem> {
+        if !self.index.builds.truncated {
+            return Ok(());
+        }
+        let detail =
+            format!("the kustomizations are too many or nested too deep to know what builds {target}");
+        let hint = "name a smaller folder with --root, or find the kustomizations that include each other";
+        Err(Problem::new(Code::ManifestShared, detail, hint).in_file(path, Some(place)))
+    }
+
+    fn unbuilt(&self, path: &RepoPath) -> Option<Unbuilt> {
+        if let Some(builds) = self.index.builds.of.get(path) {
+            return self.not_applied(builds.values().flatten());
         }
         let mut folder = folder_of(path);
         loop {
             if self.index.kustomization(folder).is_some() {
-                return Some(if folder.is_empty() { ".".to_owned() } else { folder.to_owned() });
+                let named = if folder.is_empty() { "." } else { folder };
+                return Some(Unbuilt::LeftOut(named.to_owned()));
             }
             if folder.is_empty() {
-                return None;
+                return self.index.builds.closed.then_some(Unbuilt::Nowhere);
             }
             folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
     }
 
-    /// Whether the kustomization in `folder` has a patch for `target`.
-    fn patches_target(&self, folder: &str, target: &Target) -> bool {
-        self.kustomization(folder).is_some_and(|kustomization| {
-            let by_file = kustomization.patch_files(folder).any(|path| {
-                self.documents(&path).iter().any(|document| {
-                    document.kind == target.kind.as_str() && document.name == target.name.as_str()
-                })
-            });
-            by_file || kustomization.patches_inline(target.name.as_str())
-        })
+    /// Whether all ways begin at Flux `Kustomization`s that are left out themselves.
+    fn not_applied<'a>(&self, ways: impl Iterator<Item = &'a Way>) -> Option<Unbuilt> {
+        let mut left_out = None;
+        for way in ways {
+            let Some(Step::Flux(file, _)) = way.first() else { return None };
+            if self.index.builds.of.contains_key(file) {
+                return None;
+            }
+            let Some(Unbuilt::LeftOut(folder)) = self.unbuilt(file) else { return None };
+            left_out = Some(Unbuilt::NotApplied { file: file.clone(), folder });
+        }
+        left_out
     }
 
-    fn kustomization(&self, folder: &str) -> Option<&Kustomization> {
+    pub(super) fn kustomization(&self, folder: &str) -> Option<&Kustomization> {
         match &*self.files.get(self.index.kustomization(folder)?)?.facts {
             FileFacts::Kustomization(kustomization) => Some(kustomization),
             FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => None,
@@ -373,33 +393,6 @@ impl Listing {
     }
 }
 
-/// The one patch for `target` that is written as text in a kustomization.
-fn embedded(path: &RepoPath, kustomization: &Kustomization, target: &Target) -> Result<Found, Problem> {
-    let mut patches = kustomization.embedded(target);
-    match (patches.next(), patches.next()) {
-        (Some(patch), None) => Ok(Found {
-            path: path.clone(),
-            document: 0,
-            place: patch.place,
-            built_from: Vec::new(),
-            unlisted_by: None,
-            patched_by: Vec::new(),
-            patch: Some(patch.index),
-        }),
-        (Some(_), Some(again)) => {
-            let detail = format!("{path} has more than one patch for {target}");
-            let hint = "write them as one patch";
-            Err(Problem::new(Code::ManifestAmbiguous, detail, hint).in_file(path, Some(again.place)))
-        }
-        (None, _) => {
-            let detail = format!("{path} has no patch for {target}");
-            let hint =
-                "the patch must stand as text (patch: |-) and name its kind and name, or its target must";
-            Err(Problem::new(Code::ManifestNotFound, detail, hint).in_file(path, None))
-        }
-    }
-}
-
 /// The problem of a file that cannot be read.
 pub(crate) fn unreadable(path: &RepoPath, place: Place, message: &str) -> Problem {
     let detail = format!("the file cannot be read: {message}");
@@ -407,16 +400,16 @@ pub(crate) fn unreadable(path: &RepoPath, place: Place, message: &str) -> Proble
         .in_file(path, Some(place))
 }
 
-fn is_within(file: &RepoPath, path: &RepoPath) -> bool {
+pub(super) fn is_within(file: &RepoPath, path: &RepoPath) -> bool {
     file.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn is_kind(document: &DocumentFacts, target: &Target) -> bool {
+pub(super) fn is_kind(document: &DocumentFacts, target: &Target) -> bool {
     let kind = target.kind.as_str();
     document.kind == kind && group_of(kind).is_none_or(|group| document.api_version.starts_with(group))
 }
 
-fn ambiguous(matches: &[(&RepoPath, &DocumentFacts)], target: &Target) -> Problem {
+pub(super) fn ambiguous(matches: &[(&RepoPath, &DocumentFacts)], target: &Target) -> Problem {
     let places: Vec<String> =
         matches.iter().map(|(path, document)| format!("{path}:{}", document.place.line)).collect();
     let mut files: Vec<&RepoPath> = matches.iter().map(|(path, _)| *path).collect();

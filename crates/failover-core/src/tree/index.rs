@@ -1,10 +1,11 @@
 //! Where everything is that the search asks for, so that no search goes through all files.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 
-use super::facts::{DocumentFacts, FileFacts};
-use super::kustomize::{self, Build, Builds, FluxBuild, Kustomization, folder_of};
+use super::builds::{self, Builds};
+use super::facts::{DocumentFacts, FileFacts, is_kustomization};
+use super::kustomize::{Build, FluxBuild, Kustomization, folder_of};
 use crate::config::Target;
 use crate::name::RepoPath;
 
@@ -25,10 +26,12 @@ pub(super) struct Index {
     /// Positions in `unreadable`, by each name that the file mentions.
     mentions: HashMap<String, Vec<usize>>,
     pub(super) builds: Builds,
-    /// Files that kustomizations use as patches.
-    pub(super) patches: BTreeSet<RepoPath>,
     /// The files that each variable of Flux stands in.
     pub(super) variables: HashMap<Box<str>, Vec<RepoPath>>,
+    /// Files that kustomizations use as patches, with the folders of those kustomizations.
+    pub(super) patches: BTreeMap<RepoPath, BTreeSet<String>>,
+    /// The kustomizations that cannot be read.
+    pub(super) unreadable_kustomizations: Vec<RepoPath>,
 }
 
 /// The objects of one kind.
@@ -52,7 +55,7 @@ impl Index {
     pub(super) fn new(files: &[(&RepoPath, &FileFacts)]) -> Self {
         let mut index = Self::default();
         let mut kustomizations: Vec<(&RepoPath, &Kustomization)> = Vec::new();
-        let mut flux: Vec<(&RepoPath, &FluxBuild)> = Vec::new();
+        let mut flux: Vec<(&RepoPath, usize, &FluxBuild)> = Vec::new();
         for (path, facts) in files {
             for one in facts.variables() {
                 let known = index.variables.entry(one.name.clone()).or_default();
@@ -66,8 +69,10 @@ impl Index {
                     index.kustomizations.entry(folder_of(path).to_owned()).or_insert_with(|| (*path).clone());
                 }
                 FileFacts::Manifests(documents) => {
-                    let builds = documents.iter().filter_map(|document| document.flux.as_ref());
-                    flux.extend(builds.map(|build| (*path, build)));
+                    let builds = documents.iter().enumerate();
+                    flux.extend(
+                        builds.filter_map(|(at, document)| Some((*path, at, document.flux.as_ref()?))),
+                    );
                 }
                 FileFacts::Unreadable { names, .. } => {
                     for name in names {
@@ -75,15 +80,20 @@ impl Index {
                         mentioned.push(index.unreadable.len());
                     }
                     index.unreadable.push((*path).clone());
+                    if is_kustomization(path.file_name()) {
+                        index.unreadable_kustomizations.push((*path).clone());
+                    }
                 }
             }
         }
-        index.patches = kustomizations
-            .iter()
-            .flat_map(|(path, kustomization)| kustomization.patch_files(folder_of(path)))
-            .collect();
+        for (path, kustomization) in &kustomizations {
+            let folder = folder_of(path);
+            for (file, _) in kustomization.patch_files(folder) {
+                index.patches.entry(file).or_default().insert(folder.to_owned());
+            }
+        }
         let paths: BTreeSet<&RepoPath> = files.iter().map(|(path, _)| *path).collect();
-        index.builds = kustomize::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
+        index.builds = builds::follow(kustomizations.into_iter(), flux.into_iter(), &paths);
         for (path, facts) in files {
             let FileFacts::Manifests(documents) = facts else { continue };
             for (at, document) in documents.iter().enumerate() {
@@ -184,7 +194,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    fn new(document: &DocumentFacts, build: &Build) -> Self {
+    pub(super) fn new(document: &DocumentFacts, build: &Build) -> Self {
         // Flux and kubectl put an object without a namespace into "default".
         let namespace = build.namespace.as_ref().or(document.namespace.as_ref());
         Self {

@@ -78,7 +78,13 @@ impl Listing {
     #[must_use]
     pub fn needed(&self, config: &Config) -> BTreeSet<RepoPath> {
         let targets = config.services().flat_map(|service| &service.settings);
-        targets.filter_map(|setting| self.find(&setting.target).ok()).map(|found| found.path).collect()
+        let found = targets.filter_map(|setting| self.find(&setting.target).ok());
+        found
+            .flat_map(|found| {
+                let changes = self.files_of_changes(&found);
+                changes.into_iter().chain([found.path])
+            })
+            .collect()
     }
 
     /// Every file, by its path.
@@ -97,6 +103,12 @@ impl Listing {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.files.len(), self.index.unreadable().len())
+    }
+
+    /// The kustomizations that cannot be read.
+    #[must_use]
+    pub fn unreadable_kustomizations(&self) -> &[RepoPath] {
+        &self.index.unreadable_kustomizations
     }
 
     /// The files that cannot be read.

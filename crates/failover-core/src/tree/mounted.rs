@@ -11,7 +11,7 @@ impl Listing {
         claim: &'a str,
     ) -> impl Iterator<Item = (BuiltObject<'a>, u32)> {
         let objects = self.index.mounting(claim).filter_map(|object| self.object(object));
-        let objects = objects.filter(|(path, _)| !self.index.patches.contains(*path));
+        let objects = objects.filter(|(path, _)| !self.index.patches.contains_key(*path));
         objects
             .flat_map(move |(path, document)| {
                 let line =

@@ -1,7 +1,8 @@
 //! What a change of a variable reaches, so that a setting of one is known to change one thing.
 
+use super::covering::Covering;
 use super::facts::{DocumentFacts, FileFacts};
-use super::find::{Covering, Found};
+use super::find::Found;
 use super::kustomize::{FluxBuild, folder_of};
 use super::listing::Listing;
 use super::variables::{Stand, VariableUse};
@@ -68,7 +69,7 @@ impl<'a> Filling<'a> {
         };
         let (variable, by) = match (kind.as_str(), keys?.as_slice()) {
             ("Kustomization", &["spec", "postBuild", "substitute", variable]) => {
-                let path = found.patch.is_none().then_some(&found.path);
+                let path = (!found.is_patch()).then_some(&found.path);
                 (variable, By::Kustomization { namespace, name, path })
             }
             (kind @ ("ConfigMap" | "Secret"), &["data" | "stringData", variable]) => {
@@ -134,7 +135,7 @@ pub(crate) fn places(uses: &[Use<'_>]) -> String {
 
 impl Listing {
     /// What a change of the variable changes, apart from what stands in no file of the repository.
-    pub(crate) fn reach(&self, filling: &Filling<'_>) -> Reach<'_> {
+    pub(crate) fn reached_by(&self, filling: &Filling<'_>) -> Reach<'_> {
         let files = self.index.variables.get(filling.variable).map(Vec::as_slice).unwrap_or_default();
         let uses: Vec<Use<'_>> = files.iter().flat_map(|path| self.uses(path, filling)).collect();
         let [first, others @ ..] = uses.as_slice() else { return Reach::Nothing };
@@ -204,21 +205,12 @@ impl Listing {
     fn appliers(&self, path: &RepoPath, facts: &FileFacts) -> Vec<Covering<'_>> {
         let folders: Vec<&str> = match facts {
             FileFacts::Kustomization(_) => vec![folder_of(path)],
-            _ if self.index.patches.contains(path) => {
-                let kustomizations = self.files.iter().filter(|(file, listed)| match &*listed.facts {
-                    FileFacts::Kustomization(kustomization) => {
-                        kustomization.patch_files(folder_of(file)).any(|patch| patch == *path)
-                    }
-                    FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => false,
-                });
-                kustomizations.map(|(file, _)| folder_of(file)).collect()
-            }
-            _ => return self.covering(path),
+            _ => match self.index.patches.get(path) {
+                Some(folders) => folders.iter().map(String::as_str).collect(),
+                None => return self.covering(path),
+            },
         };
-        let built = self.index.builds.of.iter().filter(|(_, builds)| {
-            let mut ways = builds.values();
-            ways.any(|way| folders.iter().any(|folder| way.through.contains(*folder)))
-        });
-        built.flat_map(|(file, _)| self.covering(file)).collect()
+        let ways = folders.iter().filter_map(|folder| self.index.builds.folders.get(*folder)).flatten();
+        self.on(ways)
     }
 }
