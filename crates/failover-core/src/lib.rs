@@ -24,5 +24,8 @@ pub mod plan;
 pub mod holding;
 pub mod render;
 pub mod history;
+pub mod quantity;
 pub mod audit;
+pub mod left_out;
+pub mod entry;
 pub mod scan;
