@@ -6,6 +6,5 @@ go 1.26.0
 
 require (
 	github.com/fluxcd/image-reflector-controller v1.1.1
-	github.com/fluxcd/kustomize-controller v1.9.6
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 )

@@ -10,7 +10,7 @@ use crate::code::{Code, Problem};
 use crate::config::{Config, HOLDS_PATH, Scope, Service, Setting, SettingKind};
 use crate::field::{FieldPath, Value};
 use crate::intent::Intent;
-use crate::inventory::{ClaimName, Filled, Inventory, Origin, Volume, Workload};
+use crate::inventory::{ClaimName, FieldText, Inventory, Origin, Volume, Workload};
 use crate::name::{OperationId, RepoPath, Role, ServiceName};
 use crate::plan::{Rejection, plan};
 use crate::quantity::{differs, quantity};
@@ -207,6 +207,7 @@ impl Audit<'_> {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation,
             idempotency_key: None,
@@ -416,7 +417,7 @@ impl Audit<'_> {
 }
 
 /// Whether a setting is the value of the variable that fills the field in.
-fn is_moved_by_variable(config: &Config, workload: &Workload, field: &Filled, tree: &Tree) -> bool {
+fn is_moved_by_variable(config: &Config, workload: &Workload, field: &FieldText, tree: &Tree) -> bool {
     let Some(name) = variable(&field.at.value) else { return false };
     let value = FieldPath::of_keys(["spec", "postBuild", "substitute", name]);
     let mut settings = config.services().flat_map(|service| &service.settings);

@@ -88,9 +88,9 @@ pub struct Workload {
     /// Where its pods and their claims are: its own namespace, but for a `HelmRelease` with a `targetNamespace`.
     pub namespace: String,
     /// The claims that it mounts.
-    pub mounts: Vec<Filled>,
+    pub mounts: Vec<FieldText>,
     /// The labels of its node selectors.
-    pub labels: Vec<Filled>,
+    pub labels: Vec<FieldText>,
     /// `spec.replicas`, as written.
     pub replicas: Option<String>,
     /// The names of a StatefulSet's `volumeClaimTemplates`.
@@ -103,14 +103,14 @@ pub struct Workload {
 
 /// A field of a workload, and what Flux makes of its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filled {
+pub struct FieldText {
     /// The field, with its text as written.
     pub at: Mount,
     /// Its text in the cluster; `None` where a template fills it in and the repository does not tell with what.
     pub value: Option<String>,
 }
 
-impl Filled {
+impl FieldText {
     /// Whether the field has this text in the cluster.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
@@ -203,7 +203,7 @@ impl Inventory {
     /// The pair of claims that a mount is one of; `None` where there is no second claim, or where a workload mounts
     /// both.
     #[must_use]
-    pub fn pair(&self, workload: &Workload, mount: &Filled) -> Option<Pair> {
+    pub fn pair(&self, workload: &Workload, mount: &FieldText) -> Option<Pair> {
         let pair = self.pair_of(&workload.namespace, mount.value.as_ref()?)?;
         // Whoever mounts both copies from one into the other, and no app would do with either.
         let mounts = |one: &Workload, claim: &ClaimName| {
@@ -317,7 +317,7 @@ impl Inventory {
                 let covering = tree.listing.covering_in(&origin.path, &origin.namespace);
                 let filled = |fields: Vec<Mount>| {
                     let fields = fields.into_iter();
-                    fields.map(|at| Filled { value: fill(&at.value, &covering), at }).collect::<Vec<_>>()
+                    fields.map(|at| FieldText { value: fill(&at.value, &covering), at }).collect::<Vec<_>>()
                 };
                 let target = text(&["spec", "targetNamespace"]).filter(|_| is_release);
                 let named = |list: &[&str], name: &[&str]| -> Vec<String> {

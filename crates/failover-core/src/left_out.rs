@@ -1,6 +1,6 @@
 //! Why no entry is proposed for an app that has a claim, or may have one.
 
-use crate::inventory::{Filled, Inventory, Workload};
+use crate::inventory::{FieldText, Inventory, Workload};
 use crate::tree::{FileFacts, Tree};
 
 /// Why a workload that is not one of two, and mounts none of two claims, gets no entry; `None` for one without a claim.
@@ -28,7 +28,7 @@ pub(crate) fn reason(workload: &Workload, inventory: &Inventory) -> Option<Strin
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-fn of_mount(mount: &Filled, workload: &Workload, inventory: &Inventory) -> Option<String> {
+fn of_mount(mount: &FieldText, workload: &Workload, inventory: &Inventory) -> Option<String> {
     let Some(claim) = &mount.value else {
         let (field, text) = (&mount.at.field, &mount.at.value);
         return Some(format!("{field} is {text}, and what fills that in is not in the repository"));

@@ -7,11 +7,11 @@ use crate::audit::{Level, audit_services};
 use crate::config;
 use crate::entry::{Entry, Set, quoted};
 use crate::field::{FieldPath, Value};
-use crate::inventory::{Filled, Inventory, Pair, Workload, is_backup_of};
+use crate::inventory::{FieldText, Inventory, Pair, Workload, is_backup_of};
 use crate::left_out;
 use crate::name::ServiceName;
 use crate::restraint::Restraints;
-use crate::tree::{Filling, Reach, Tree, places, variable};
+use crate::tree::{Filled, Filling, Tree, places, variable};
 use crate::workload::Mount;
 
 /// Labels that say what a node is, not which one.
@@ -225,8 +225,8 @@ impl Scan<'_> {
     }
 
     /// The value of a field, also where a Flux Kustomization fills it in by a variable that it has for this field alone.
-    fn source(&self, workload: &Workload, field: &Filled) -> Result<Source, String> {
-        let Filled { at: Mount { field, value: text, .. }, value } = field;
+    fn source(&self, workload: &Workload, field: &FieldText) -> Result<Source, String> {
+        let FieldText { at: Mount { field, value: text, .. }, value } = field;
         let Some(value) = value.clone() else {
             return Err(format!("{field} is {text}, and what fills that in is not in the repository"));
         };
@@ -242,17 +242,17 @@ impl Scan<'_> {
                 "{field} is {text}, which is no variable that one Flux Kustomization gives its value"
             ));
         };
-        match self.tree.listing.reached_by(&Filling::by(flux, name)) {
-            Reach::One => {
+        match self.tree.listing.filled_by(&Filling::by(flux, name)) {
+            Filled::One => {
                 let target =
                     format!("{{kind: Kustomization, name: {}, namespace: {}}}", flux.name, flux.namespace);
                 let field = format!("spec.postBuild.substitute.{name}");
                 Ok(Source { value, variable: Some((target, field)) })
             }
-            Reach::Nothing => {
+            Filled::Nothing => {
                 Err(format!("{field} is {text}, and it cannot be told what else {name} fills in"))
             }
-            Reach::Alike(uses) | Reach::More(uses) => Err(format!(
+            Filled::Alike(uses) | Filled::More(uses) => Err(format!(
                 "{field} is {text}, and {name} fills in more than that ({}); give the field a variable of its own, or write {value} there",
                 places(&uses)
             )),

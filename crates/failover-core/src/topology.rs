@@ -8,7 +8,7 @@ use crate::config::{Service, Setting, SettingKind, Target};
 use crate::field::{FieldPath, Segment, Value};
 use crate::manifest::{self, Embedded, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
-use crate::tree::{Filling, Found, Reach, Tree, places, unreadable, variable};
+use crate::tree::{Filled, Filling, Found, Tree, places, unreadable, variable};
 use crate::yaml::{self, Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
@@ -157,9 +157,9 @@ fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree)
     let Some(variable) = variable(template) else { return problem };
     let covering = tree.listing.covering(&found.path);
     let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
-    let shared = |filling| match tree.listing.reached_by(&filling) {
-        Reach::Nothing | Reach::One | Reach::Alike(_) => None,
-        Reach::More(uses) => Some(places(&uses)),
+    let shared = |filling| match tree.listing.filled_by(&filling) {
+        Filled::Nothing | Filled::One => None,
+        Filled::Alike(uses) | Filled::More(uses) => Some(places(&uses)),
     };
     let hint = if let Some((flux, value)) = defined {
         let (path, line) = (flux.path, flux.place.line);

@@ -290,6 +290,16 @@ fn the_claims_of_a_chart_are_where_its_pods_are() {
 }
 
 #[test]
+fn a_claim_that_is_an_alias_is_not_taken_for_a_second_mount() {
+    let mut files = good();
+    files.remove("app.yaml");
+    files.insert("release.yaml", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: &app sonarr, namespace: media}\nspec:\n  values:\n    nodeSelector: {kubernetes.io/hostname: k3s-w1}\n    persistence: {config: {existingClaim: *app}}\n".to_owned());
+    let proposal = scan(&tree(&files));
+    let reasons: Vec<_> = proposal.left_out.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert!(!reasons.iter().any(|reason| reason.contains("too, which no setting moves")), "{reasons:?}");
+}
+
+#[test]
 fn an_app_that_says_that_it_stays_is_not_asked_for() {
     let mut files = good();
     let app = pod("Deployment", "radarr", "radarr");

@@ -2,14 +2,17 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::certificates;
 use crate::support::daemon::{Daemon, free_port};
-use crate::support::process::{PATIENCE, poll, run, said};
+use crate::support::process::{run, said};
 
 /// The ServiceAccount of `deploy/`, as the API server calls it.
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:failover-api:failover-api";
@@ -24,9 +27,12 @@ pub(crate) struct ControlPlane {
     etcd_port: u16,
 }
 
+/// Longer than a cluster with everything in it takes to do anything on a busy machine, a node's death included.
+const LONG: Duration = Duration::from_mins(5);
+
 /// Who may do everything, and who the controllers are.
-const TOKENS: &str =
-    "admin-token,admin,admin,system:masters\ncontrollers-token,system:kube-controller-manager,controllers\n";
+const TOKENS: &str = "admin-token,admin,admin,system:masters\n\
+    controllers-token,system:kube-controller-manager,controllers\nscheduler-token,system:kube-scheduler,scheduler\n";
 
 /// Every request of the ServiceAccount, and nobody else's, is written down.
 const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n  \
@@ -53,6 +59,7 @@ impl ControlPlane {
         };
         plane.kubeconfig("admin", "admin-token");
         plane.kubeconfig("controllers", "controllers-token");
+        plane.kubeconfig("scheduler", "scheduler-token");
         plane.start_etcd();
         plane.start_api();
         plane.start_controllers();
@@ -71,15 +78,7 @@ impl ControlPlane {
         }
         etcd.args(["--initial-cluster", &format!("default=http://127.0.0.1:{peer}")]);
         let log = self.log("etcd", &mut etcd);
-        self._etcd.start(
-            &mut etcd,
-            || fs::read_to_string(&log).unwrap(),
-            || {
-                std::net::TcpStream::connect(("127.0.0.1", client))
-                    .map(drop)
-                    .map_err(|error| error.to_string())
-            },
-        );
+        self._etcd.start(&mut etcd, || fs::read_to_string(&log).unwrap(), || listens(client));
     }
 
     /// Starts the API server on the same port with the same keys, after [`Self::stop_api`].
@@ -130,11 +129,7 @@ impl ControlPlane {
             "--bind-address=127.0.0.1",
         ]);
         let log = self.log("kube-controller-manager", &mut controllers);
-        self._controllers.start(
-            &mut controllers,
-            || tail(&log),
-            || std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string()),
-        );
+        self._controllers.start(&mut controllers, || tail(&log), || listens(port));
     }
 
     /// Defines the kinds of Flux and the Prometheus operator, as their makers do.
@@ -146,20 +141,36 @@ impl ControlPlane {
 
     /// Runs a controller of Flux that may do everything. It answers on its port `health` when it runs.
     pub(crate) fn start_flux(&self, name: &str, arguments: &[String], health: u16) -> Daemon {
-        let mut controller = Command::new(tool(name));
-        controller.args(arguments);
-        let log = self.log(name, &mut controller);
-        controller.env("KUBECONFIG", self.file("admin")).env("RUNTIME_NAMESPACE", "flux-system");
+        self.start_program(name, name, arguments, || listens(health))
+    }
+
+    /// Gives pods to nodes.
+    pub(crate) fn start_scheduler(&self) -> Daemon {
+        let port = free_port();
+        let arguments = [
+            format!("--kubeconfig={}", self.file("scheduler").display()),
+            format!("--cert-dir={}", self.file("scheduler-certificates").display()),
+            format!("--secure-port={port}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--leader-elect=false".to_owned(),
+        ];
+        self.start_program("kube-scheduler", "kube-scheduler", &arguments, || listens(port))
+    }
+
+    /// Runs a program of the cluster, which by itself may do everything. `log` is its name for [`Self::said`].
+    pub(crate) fn start_program(
+        &self,
+        name: &str,
+        log: &str,
+        arguments: &[String],
+        ready: impl FnMut() -> Result<(), String>,
+    ) -> Daemon {
+        let mut program = Command::new(tool(name));
+        program.args(arguments);
+        let log = self.log(log, &mut program);
+        program.env("KUBECONFIG", self.file("admin")).env("RUNTIME_NAMESPACE", "flux-system");
         let mut daemon = Daemon::new(self.mark());
-        daemon.start(
-            &mut controller,
-            || tail(&log),
-            || {
-                std::net::TcpStream::connect(("127.0.0.1", health))
-                    .map(drop)
-                    .map_err(|error| error.to_string())
-            },
-        );
+        daemon.start(&mut program, || tail(&log), ready);
         daemon
     }
 
@@ -237,13 +248,25 @@ impl ControlPlane {
             .collect()
     }
 
-    /// Waits until an object is there and as it should be.
-    pub(crate) fn wait_for<T>(&self, arguments: &[&str], mut wanted: impl FnMut(&Value) -> Option<T>) -> T {
-        poll(&arguments.join(" "), PATIENCE, || {
-            let output = kubectl(&self.file("admin")).args(arguments).args(["-o", "json"]).output().unwrap();
-            let object: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            wanted(&object).ok_or_else(|| said(&output))
-        })
+    /// Watches what `kubectl get` names, and returns when one of these objects is as it should be.
+    pub(crate) fn wait_for<T>(&self, what: &[&str], mut wanted: impl FnMut(&Value) -> Option<T>) -> T {
+        let end = Instant::now() + LONG;
+        let mut last = Value::Null;
+        loop {
+            // It ends by itself when an object of a given name is not there yet.
+            let watch = Watch::start(&self.file("admin"), what);
+            loop {
+                match watch.objects.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                    Ok(object) => match wanted(&object) {
+                        Some(found) => return found,
+                        None => last = object,
+                    },
+                    Err(RecvTimeoutError::Disconnected) if Instant::now() < end => break,
+                    Err(_) => panic!("{what:?}: not within {LONG:?}; last seen: {last}"),
+                }
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn kubeconfig(&self, name: &str, token: &str) {
@@ -276,6 +299,40 @@ impl ControlPlane {
         command.env("HOME", self.folder.path()).stderr(Stdio::from(log));
         path
     }
+}
+
+/// Objects as they are and as they change.
+struct Watch {
+    kubectl: Child,
+    objects: Receiver<Value>,
+}
+
+impl Watch {
+    fn start(kubeconfig: &Path, what: &[&str]) -> Self {
+        let mut get = kubectl(kubeconfig);
+        get.arg("get").args(what).args(["--watch", "--request-timeout=0", "--output=json"]);
+        let mut kubectl = get.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let output = kubectl.stdout.take().unwrap();
+        let (sender, objects) = mpsc::channel();
+        thread::spawn(move || {
+            let stream = serde_json::Deserializer::from_reader(std::io::BufReader::new(output));
+            // It stops with the program, perhaps within an object, or when nobody asks any more.
+            stream.into_iter().map_while(Result::ok).try_for_each(|object| sender.send(object))
+        });
+        Self { kubectl, objects }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.kubectl.kill();
+        let _ = self.kubectl.wait();
+    }
+}
+
+/// Whether somebody answers on a port of this machine.
+fn listens(port: u16) -> Result<(), String> {
+    std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string())
 }
 
 /// The end of a long log.

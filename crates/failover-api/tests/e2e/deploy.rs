@@ -1,7 +1,10 @@
 //! What is in `deploy/` is taken by a real API server, and becomes pods.
 
+use std::collections::BTreeMap;
+
 use super::control_plane::ControlPlane;
 use super::scene::{Cluster, base, overlay};
+use serde_json::Value;
 
 #[test]
 fn the_base_passes_a_server_side_dry_run_and_is_applied() {
@@ -58,13 +61,45 @@ fn every_component_and_the_example_pass_a_server_side_dry_run_and_are_applied() 
 }
 
 #[test]
+fn the_overlay_for_a_second_instance_is_applied_beside_the_first() {
+    let plane = ControlPlane::start();
+    plane.admin(["create", "namespace", "flux-system"]);
+    plane.admin(["apply", "-k", base().to_str().unwrap()]);
+    let before = plane.object(["get", "deployment,role,rolebinding,configmap,networkpolicy", "-A"]);
+    let second = base().parent().unwrap().join("overlays/second");
+    let second = second.to_str().unwrap();
+    plane.admin(["create", "namespace", "failover-api-second"]);
+    plane.admin(["apply", "--server-side", "--dry-run=server", "-k", second]);
+    plane.admin(["apply", "--server-side", "-k", second]);
+    // The first one lost nothing to it.
+    for object in before["items"].as_array().unwrap() {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (kind, metadata) = (text(&object["kind"]), &object["metadata"]);
+        let (name, namespace) = (text(&metadata["name"]), text(&metadata["namespace"]));
+        let after = plane.object(["get", &kind, &name, "-n", &namespace]);
+        for part in ["spec", "data", "rules", "subjects", "roleRef"] {
+            assert_eq!(after[part], object[part], "{kind} {namespace}/{name}");
+        }
+    }
+    let role = plane.object(["get", "role", "failover-api-second-git-secret", "-n", "flux-system"]);
+    assert_eq!(role["rules"][0]["verbs"], serde_json::json!(["get"]), "{role}");
+    let account = "--as=system:serviceaccount:failover-api-second:failover-api";
+    let may = ["auth", "can-i", "get", "secret/flux-system", "-n", "flux-system", account];
+    assert_eq!(plane.admin(may).trim(), "yes");
+    plane.wait_for(&["pods", "-n", "failover-api-second"], |pod| {
+        (pod["spec"]["serviceAccountName"] == "failover-api").then_some(())
+    });
+}
+
+#[test]
 fn the_deployment_becomes_two_pods_that_admission_lets_in() {
     let cluster = Cluster::start();
-    let pods = cluster.plane.wait_for(&["get", "pods", "-n", "failover-api"], |pods| {
-        let pods = pods["items"].as_array()?;
-        (pods.len() == 2).then(|| pods.clone())
+    let mut pods = BTreeMap::new();
+    cluster.plane.wait_for(&["pods", "-n", "failover-api"], |pod| {
+        pods.insert(pod["metadata"]["name"].as_str()?.to_owned(), pod.clone());
+        (pods.len() == 2).then_some(())
     });
-    for pod in pods {
+    for pod in pods.values() {
         let spec = &pod["spec"];
         assert_eq!(spec["serviceAccountName"], "failover-api", "{pod}");
         assert!(spec["priority"].as_i64().unwrap() > 0, "{pod}");

@@ -1,5 +1,5 @@
-//! The server in a real cluster's control plane: etcd, kube-apiserver and kube-controller-manager, with `deploy/` applied.
-//! `scripts/e2e` builds those and runs this.
+//! The server in a real cluster's control plane: etcd, kube-apiserver and kube-controller-manager, with `deploy/` applied; where
+//! it is about apps, also kube-scheduler, Flux's controllers and simulated nodes. `scripts/e2e` builds those and runs this.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,4 +20,7 @@ mod outages;
 mod replicas;
 mod callers;
 mod flux;
+mod receiver;
+mod nodes;
+mod chain;
 mod documents;

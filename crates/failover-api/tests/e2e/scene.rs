@@ -47,15 +47,24 @@ pub(crate) fn overlay(components: &[&str]) -> TempDir {
 }
 
 impl Cluster {
-    /// With the Secret that Flux has, or without.
+    /// With the Secret that Flux has.
     pub(crate) fn start() -> Self {
-        let cluster = Self::without_secret();
+        Self::start_with(Scene::new(&["sonarr", "radarr"]))
+    }
+
+    /// The same for any repository.
+    pub(crate) fn start_with(scene: Scene) -> Self {
+        let cluster = Self::bare(scene);
         cluster.write_ssh_secret();
         cluster
     }
 
     /// Everything but the Secret.
     pub(crate) fn without_secret() -> Self {
+        Self::bare(Scene::new(&["sonarr", "radarr"]))
+    }
+
+    fn bare(scene: Scene) -> Self {
         let plane = ControlPlane::start();
         plane.admin(["create", "namespace", "flux-system"]);
         plane.admin(["apply", "-k", base().to_str().unwrap()]);
@@ -69,8 +78,7 @@ impl Cluster {
         let environment = environment.collect();
         let (token, tokens) = (Token::new("alice", "operate"), TempDir::new().unwrap());
         fs::write(tokens.path().join("tokens"), &token.line).unwrap();
-        let (scene, sshd) = (Scene::new(&["sonarr", "radarr"]), SshServer::start_new());
-        Self { plane, scene, sshd, environment, token, tokens }
+        Self { plane, scene, sshd: SshServer::start_new(), environment, token, tokens }
     }
 
     /// The Secret as `flux create secret git` makes it.

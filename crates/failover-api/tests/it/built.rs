@@ -285,6 +285,11 @@ fn what_is_set_again_on_the_way_blocks() {
             vec![("over/pin.yaml", format!("apiVersion: builtin\nkind: PatchTransformer\nmetadata: {{name: pin}}\n{target}\npatch: |-\n{}", indented(OPERATIONS, 2)))],
         ),
         (
+            "a transformer as text",
+            over(&format!("transformers:\n- |-\n  apiVersion: builtin\n  kind: PatchTransformer\n  metadata: {{name: pin}}\n  {target}\n  patch: |-\n{}", indented(OPERATIONS, 4))),
+            vec![],
+        ),
+        (
             "replacements in a file",
             "resources: [../base, where.yaml]\nreplacements: [{path: pin.yaml}]\n".to_owned(),
             vec![
@@ -294,7 +299,7 @@ fn what_is_set_again_on_the_way_blocks() {
         ),
         (
             "replacements in the kustomization",
-            "resources: [../base, where.yaml]\nreplacements:\n- source: {kind: ConfigMap, name: where, fieldPath: data.claim}\n  targets: [{select: {name: sonarr}, fieldPaths: ['spec.template.spec.volumes.[name=data].persistentVolumeClaim.claimName']}]\n".to_owned(),
+            "resources: [../base, where.yaml]\nreplacements:\n- source: {kind: ConfigMap, name: where, fieldPath: data.claim}\n  targets: [{select: {name: sonarr}, fieldPaths: [spec.template.spec.volumes.1.persistentVolumeClaim.claimName]}]\n".to_owned(),
             vec![("over/where.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: where}\ndata: {claim: pvc-sonarr}\n".to_owned())],
         ),
     ];

@@ -74,10 +74,11 @@ impl Found<'_, '_> {
             let Some(Segment::Key(key)) = setting.setting.field.segments().last() else { return None };
             let value = setting.setting.value(self.to).to_string();
             // The node that a name stands for has one of the two labels, and so is wrong for the other role.
-            let allowed = bound.allows(key, &value).or_else(|| match &bound.to {
+            let otherwise = match &bound.to {
                 BoundTo::Node(_) => Some(false),
                 BoundTo::Affinity(_) => None,
-            });
+            };
+            let allowed = bound.allows(key, &value).or(otherwise);
             (allowed == Some(false)).then(|| format!("{key}={value}"))
         });
         let at = format!("{} ({}:{})", of.setting.target, of.found.path, bound.place.line);

@@ -3,7 +3,7 @@
 use super::finding::{Check, Verdict};
 use super::found::Found;
 use crate::change::pending;
-use crate::tree::{Filling, Reach, Tree, places};
+use crate::tree::{Filled, Filling, Tree, places};
 
 impl Found<'_, '_> {
     /// A variable that names objects, too, renames them; with `prune` Flux deletes those of the old name, claims included.
@@ -16,21 +16,29 @@ impl Found<'_, '_> {
             }
             let (target, name) = (&setting.setting.target, filling.variable);
             let at = format!("{}:{}", setting.found.path, setting.place.line);
-            let (verdict, detail) = match tree.listing.reached_by(&filling) {
-                Reach::One => continue,
+            let unseen = tree.listing.unseen(&filling);
+            let (verdict, detail) = match tree.listing.filled_by(&filling) {
+                Filled::One if unseen.is_empty() => continue,
+                Filled::One => (
+                    Verdict::Warn,
+                    format!(
+                        "{at}: the kustomization in {} also builds what is not in this repository; where {name} of {target} stands there, too, the move changes that as well",
+                        unseen.join(" and in ")
+                    ),
+                ),
                 // A ConfigMap may have the key for something else.
-                Reach::Nothing if target.kind.as_str() != "Kustomization" => continue,
-                Reach::Nothing => (
+                Filled::Nothing if target.kind.as_str() != "Kustomization" => continue,
+                Filled::Nothing => (
                     Verdict::Block,
                     format!(
                         "{at}: no file that is known to be built by {target} has ${{{name}}}; the move may reach nothing, or more than it should"
                     ),
                 ),
-                Reach::Alike(uses) => (
+                Filled::Alike(uses) => (
                     Verdict::Warn,
                     format!("{at}: {name} of {target} moves several objects: {}", places(&uses)),
                 ),
-                Reach::More(uses) => (
+                Filled::More(uses) => (
                     Verdict::Block,
                     format!(
                         "{at}: {name} of {target} fills in more than one field, or a name: {}; the move would change all of it, and what is renamed is deleted where prune is on; write the value itself into the field, or give it a variable of its own",

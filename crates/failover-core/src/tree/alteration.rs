@@ -167,7 +167,7 @@ impl<'a> Judge<'a> {
     }
 
     /// One item of a list of a kustomization.
-    fn item(&mut self, path: &RepoPath, stage: Stage, anchors: &Anchors<'a>, item: &'a Node) {
+    fn item<'n>(&mut self, path: &RepoPath, stage: Stage, anchors: &Anchors<'n>, item: &'n Node) {
         let text = |key: &str| anchors.get(item, key).and_then(Node::as_text);
         let at = format!("{path}:{}", item.place.line);
         match stage {
@@ -178,13 +178,7 @@ impl<'a> Judge<'a> {
                 });
                 self.patch(path, &at, None, written);
             }
-            Stage::Patches | Stage::Json6902 => {
-                let chosen = anchors.get(item, "target").map(|target| self.chosen(anchors, target));
-                if chosen != Some(Answer::No) {
-                    let here = text("patch").map(Written::Here);
-                    self.patch(path, &at, chosen, here.or_else(|| text("path").map(Written::File)));
-                }
-            }
+            Stage::Patches | Stage::Json6902 => self.patch_item(path, &at, anchors, item),
             Stage::Replicas => {
                 let kinds = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"];
                 let is_field = self.field == [Part::Key("spec".to_owned()), Part::Key("replicas".to_owned())];
@@ -197,13 +191,23 @@ impl<'a> Judge<'a> {
             Stage::Transformers => match item.as_text() {
                 Some(text) if is_file_name(text) => match file_in(folder_of(path), text) {
                     Some(file) => match self.documents(&file) {
-                        Some(documents) => documents.iter().for_each(|one| self.transformer(&file, one)),
+                        Some(documents) => {
+                            for one in documents {
+                                self.transformer(&format!("{file}:{}", one.place.line), &file, one);
+                            }
+                        }
                         None => self
                             .note(Answer::Maybe, format!("the transformers in {text}, which {at} applies,")),
                     },
                     None => self.note(Answer::Maybe, format!("the transformer {text}, which {at} applies,")),
                 },
-                Some(_) | None => self.note(Answer::Maybe, format!("the transformer in {at}")),
+                Some(text) => match yaml::parse(text) {
+                    Ok(documents) => documents.iter().for_each(|one| self.transformer(&at, path, one)),
+                    Err(_) => {
+                        self.note(Answer::Maybe, format!("the transformer in {at}, which cannot be read,"))
+                    }
+                },
+                None => {}
             },
             Stage::Replacements => match text("path").map(|file| (file, file_in(folder_of(path), file))) {
                 None => self.replacement(&at, anchors, item),
@@ -222,6 +226,16 @@ impl<'a> Judge<'a> {
                     self.note(Answer::Maybe, format!("the replacement in {file}, which {at} applies,"));
                 }
             },
+        }
+    }
+
+    /// A patch with its target.
+    fn patch_item<'n>(&mut self, path: &RepoPath, at: &str, anchors: &Anchors<'n>, item: &'n Node) {
+        let text = |key: &str| anchors.get(item, key).and_then(Node::as_text);
+        let chosen = anchors.get(item, "target").map(|target| self.chosen(anchors, target));
+        if chosen != Some(Answer::No) {
+            let here = text("patch").map(Written::Here);
+            self.patch(path, at, chosen, here.or_else(|| text("path").map(Written::File)));
         }
     }
 
@@ -285,7 +299,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A transformer by its configuration: the ones that come with Kustomize do what their fields say.
-    fn transformer(&mut self, file: &RepoPath, configuration: &'a Node) {
+    fn transformer(&mut self, at: &str, file: &RepoPath, configuration: &Node) {
         let kind = configuration.get("kind").and_then(Node::as_text).unwrap_or_default();
         let harmless = [
             "AnnotationsTransformer",
@@ -296,15 +310,14 @@ impl<'a> Judge<'a> {
             "PrefixTransformer",
             "SuffixTransformer",
         ];
-        let at = format!("{file}:{}", configuration.place.line);
         if kind == "PatchTransformer" {
-            self.item(file, Stage::Patches, &Anchors::of(configuration), configuration);
+            self.patch_item(file, at, &Anchors::of(configuration), configuration);
         } else if !configuration.is_null() && !harmless.contains(&kind) {
             self.note(Answer::Maybe, format!("the {kind} in {at}"));
         }
     }
 
-    fn replacement(&mut self, at: &str, anchors: &Anchors<'a>, item: &'a Node) {
+    fn replacement<'n>(&mut self, at: &str, anchors: &Anchors<'n>, item: &'n Node) {
         for target in anchors.get(item, "targets").map(Node::items).unwrap_or_default() {
             let rejected = anchors.get(target, "reject").map(Node::items).unwrap_or_default();
             if rejected.iter().any(|reject| self.chosen(anchors, reject) == Answer::Yes) {
@@ -314,13 +327,13 @@ impl<'a> Judge<'a> {
                 anchors.get(target, "select").map_or(Answer::No, |select| self.chosen(anchors, select));
             let paths = anchors.get(target, "fieldPaths").map(Node::items).unwrap_or_default();
             let paths = paths.iter().filter_map(|path| anchors.resolve(path).as_text());
-            let sets = paths.map(|path| named(path, &self.field)).max().unwrap_or(Answer::No);
+            let sets = paths.map(|path| named(path, &self.field, self.own)).max().unwrap_or(Answer::No);
             self.note(chosen.min(sets), format!("the replacement in {at}"));
         }
     }
 
     /// Whether a target or a `select` is about the object. All that stands there are regular expressions.
-    fn chosen(&self, anchors: &Anchors<'a>, target: &'a Node) -> Answer {
+    fn chosen<'n>(&self, anchors: &Anchors<'n>, target: &'n Node) -> Answer {
         let text = |key: &str| anchors.get(target, key).and_then(Node::as_text).unwrap_or_default();
         let (group, version) = match self.subject.api_version.split_once('/') {
             Some((group, version)) => (group, version),

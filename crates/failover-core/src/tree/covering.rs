@@ -38,11 +38,12 @@ impl Covering<'_> {
 impl Listing {
     /// The Flux Kustomizations that build the file.
     pub(crate) fn covering(&self, path: &RepoPath) -> Vec<Covering<'_>> {
-        self.on(self.index.builds.of.get(path).into_iter().flat_map(|builds| builds.values().flatten()))
+        let ways = self.index.builds.of.get(path).into_iter().flat_map(|builds| builds.values().flatten());
+        self.applying(ways)
     }
 
-    /// The Flux Kustomizations on some ways.
-    pub(super) fn on<'w>(&self, ways: impl Iterator<Item = &'w Way>) -> Vec<Covering<'_>> {
+    /// The Flux Kustomizations on the ways.
+    pub(super) fn applying<'w>(&self, ways: impl Iterator<Item = &'w Way>) -> Vec<Covering<'_>> {
         let steps = ways.flat_map(|way| way.iter()).filter_map(|step| match step {
             Step::Flux(path, index) => Some((path, *index)),
             Step::Folder(_) => None,

@@ -59,6 +59,6 @@ impl Listing {
     pub(crate) fn covering_in(&self, path: &RepoPath, namespace: &str) -> Vec<Covering<'_>> {
         let builds = self.index.builds.of.get(path).into_iter().flatten();
         let fits = builds.filter(|(build, _)| build.namespace.as_deref().is_none_or(|own| own == namespace));
-        self.on(fits.flat_map(|(_, ways)| ways))
+        self.applying(fits.flat_map(|(_, ways)| ways))
     }
 }

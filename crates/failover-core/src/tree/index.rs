@@ -26,12 +26,12 @@ pub(super) struct Index {
     /// Positions in `unreadable`, by each name that the file mentions.
     mentions: HashMap<String, Vec<usize>>,
     pub(super) builds: Builds,
-    /// The files that each variable of Flux stands in.
-    pub(super) variables: HashMap<Box<str>, Vec<RepoPath>>,
     /// Files that kustomizations use as patches, with the folders of those kustomizations.
     pub(super) patches: BTreeMap<RepoPath, BTreeSet<String>>,
     /// The kustomizations that cannot be read.
     pub(super) unreadable_kustomizations: Vec<RepoPath>,
+    /// The files that each variable of Flux stands in.
+    pub(super) variables: HashMap<Box<str>, Vec<RepoPath>>,
 }
 
 /// The objects of one kind.

@@ -152,8 +152,9 @@ fn is_item<'a>(anchors: &Anchors<'a>, item: &'a Node, part: &Part) -> bool {
     anchors.get(item, key).and_then(Node::as_text) == Some(value)
 }
 
-/// Whether a field path as Kustomize's replacements have it names the field, or what it stands in.
-pub(super) fn named(path: &str, field: &[Part]) -> Answer {
+/// Whether a field path as Kustomize's replacements have it names the field, or what it stands in; `own` is the object as
+/// its manifest has it, where that is known.
+pub(super) fn named(path: &str, field: &[Part], own: Option<&Node>) -> Answer {
     let mut answer = Answer::Yes;
     for (at, part) in replaced_parts(path).iter().enumerate() {
         let here = match (field.get(at), part) {
@@ -163,6 +164,13 @@ pub(super) fn named(path: &str, field: &[Part]) -> Answer {
             (Some(Part::Key(_)), Part::Key(_)) | (Some(Part::At(_)), Part::At(_)) => Answer::No,
             (Some(Part::Key(_)), _) => Answer::No,
             (Some(_), Part::Every) => Answer::Yes,
+            (Some(Part::Item { .. }), Part::At(index)) => {
+                match own.and_then(|own| position(own, &field[..=at])) {
+                    Some(own) if own == *index => Answer::Yes,
+                    Some(_) => Answer::No,
+                    None => Answer::Maybe,
+                }
+            }
             (Some(_), _) => Answer::Maybe,
         };
         answer = answer.min(here);
@@ -296,7 +304,7 @@ mod tests {
             ("metadata.annotations.[a.b/c]", NODE, Answer::No),
             ("spec.nodeSelector.a\\.b/c", "spec.nodeSelector.a\\.b/c", Answer::Yes),
         ] {
-            assert_eq!(named(path, &field(own)), answer, "{path}");
+            assert_eq!(named(path, &field(own), None), answer, "{path}");
         }
     }
 }

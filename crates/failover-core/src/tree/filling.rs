@@ -36,7 +36,7 @@ pub(crate) struct Use<'a> {
 
 /// What a change of a variable changes.
 #[derive(Debug)]
-pub(crate) enum Reach<'a> {
+pub(crate) enum Filled<'a> {
     /// Nothing that is known of.
     Nothing,
     /// One field, or the same of one object.
@@ -135,22 +135,31 @@ pub(crate) fn places(uses: &[Use<'_>]) -> String {
 
 impl Listing {
     /// What a change of the variable changes, apart from what stands in no file of the repository.
-    pub(crate) fn reached_by(&self, filling: &Filling<'_>) -> Reach<'_> {
+    pub(crate) fn filled_by(&self, filling: &Filling<'_>) -> Filled<'_> {
         let files = self.index.variables.get(filling.variable).map(Vec::as_slice).unwrap_or_default();
         let uses: Vec<Use<'_>> = files.iter().flat_map(|path| self.uses(path, filling)).collect();
-        let [first, others @ ..] = uses.as_slice() else { return Reach::Nothing };
+        let [first, others @ ..] = uses.as_slice() else { return Filled::Nothing };
         let is_of_first = |one: &Use<'_>| one.path == first.path && one.document == first.document;
         if uses.iter().any(Use::is_decisive) {
-            Reach::More(uses)
+            Filled::More(uses)
         } else if others.is_empty() {
-            Reach::One
+            Filled::One
         } else if !others.iter().all(|other| first.is_alike(other)) {
-            Reach::More(uses)
+            Filled::More(uses)
         } else if others.iter().all(is_of_first) {
-            Reach::One
+            Filled::One
         } else {
-            Reach::Alike(uses)
+            Filled::Alike(uses)
         }
+    }
+
+    /// The folders of kustomizations that also build what is not in the repository, where the variable may stand, too.
+    pub(crate) fn unseen(&self, filling: &Filling<'_>) -> Vec<&str> {
+        let open = self.index.builds.open.iter().filter(|folder| {
+            let ways = self.index.builds.folders.get(&***folder).into_iter().flatten();
+            self.applying(ways).iter().any(|flux| filling.is_by(flux))
+        });
+        open.map(|folder| if folder.is_empty() { "." } else { folder }).collect()
     }
 
     /// Whether the variable is known to be a label's value in a node selector.
@@ -205,12 +214,11 @@ impl Listing {
     fn appliers(&self, path: &RepoPath, facts: &FileFacts) -> Vec<Covering<'_>> {
         let folders: Vec<&str> = match facts {
             FileFacts::Kustomization(_) => vec![folder_of(path)],
-            _ => match self.index.patches.get(path) {
+            FileFacts::Manifests(_) | FileFacts::Unreadable { .. } => match self.index.patches.get(path) {
                 Some(folders) => folders.iter().map(String::as_str).collect(),
                 None => return self.covering(path),
             },
         };
-        let ways = folders.iter().filter_map(|folder| self.index.builds.folders.get(*folder)).flatten();
-        self.on(ways)
+        self.applying(folders.iter().filter_map(|folder| self.index.builds.folders.get(*folder)).flatten())
     }
 }
