@@ -7,15 +7,16 @@ use jiff::Timestamp;
 
 use crate::check::{Check, Verdict};
 use crate::code::{Code, Problem};
-use crate::config::{Config, HOLDS_PATH, Scope, Service, SettingKind};
-use crate::field::{Segment, Value};
+use crate::config::{Config, HOLDS_PATH, Scope, Service, Setting, SettingKind};
+use crate::field::{FieldPath, Value};
 use crate::intent::Intent;
-use crate::inventory::{ClaimName, Inventory, Origin, Volume};
+use crate::inventory::{ClaimName, FieldText, Inventory, Origin, Volume, Workload};
 use crate::name::{OperationId, RepoPath, Role, ServiceName};
 use crate::plan::{Rejection, plan};
+use crate::quantity::{differs, quantity};
 use crate::restraint::Restraints;
 use crate::topology::{Active, ServiceState};
-use crate::tree::Tree;
+use crate::tree::{Covering, Tree, variable};
 use crate::yaml::Place;
 
 /// Something that a person should look at.
@@ -124,7 +125,7 @@ pub fn audit(config: &Config, tree: &Tree) -> Vec<Notice> {
     let free = Tree { restraints: Restraints::default(), ..tree.clone() };
     let mut notices = audit_services(config, &free, &inventory);
     let mut audit = Audit { inventory: &inventory, notices: Vec::new() };
-    audit.left_out(config);
+    audit.left_out(config, tree);
     audit.holds(config, &tree.restraints);
     notices.append(&mut audit.notices);
     notices
@@ -249,10 +250,8 @@ impl Audit<'_> {
     /// The storage that the service moves between.
     fn claims(&mut self, service: &Service) {
         for setting in service.settings.iter().filter(|setting| setting.kind == SettingKind::Claim) {
-            let [primary, backup] = [Role::Primary, Role::Backup].map(|role| ClaimName {
-                namespace: setting.target.namespace.to_string(),
-                name: setting.value(role).to_string(),
-            });
+            let [primary, backup] =
+                [Role::Primary, Role::Backup].map(|role| self.inventory.claim_of(setting, role));
             self.declared(service, &primary, &backup);
             self.storage(service, &primary, &backup);
             self.nodes(service, &primary, &backup);
@@ -270,6 +269,15 @@ impl Audit<'_> {
         let level = if missing.len() == 2 { Level::Warning } else { Level::Error };
         for claim in missing {
             let ClaimName { namespace, name } = claim;
+            if let Some(origin) = self.inventory.may_declare(claim) {
+                let detail = format!(
+                    "whether {namespace}/{name} of service {} is declared cannot be told: {}:{} declares {}, which something outside of the repository's Kustomizations fills in",
+                    service.name, origin.path, origin.place.line, origin.name
+                );
+                let hint = "write the variable's value into postBuild.substitute, or look at the claim in the cluster";
+                self.add(Rule::ClaimMissing, Level::Warning, Some(service), at(origin), detail, hint);
+                continue;
+            }
             let near = crate::name::nearest(
                 name,
                 claims.keys().filter(|known| known.namespace == *namespace).map(|known| known.name.as_str()),
@@ -315,8 +323,10 @@ impl Audit<'_> {
         for (role, volume) in [Role::Primary, Role::Backup].into_iter().zip(volumes) {
             let Some(volume) = volume else { continue };
             for setting in service.settings.iter().filter(|setting| setting.kind == SettingKind::Node) {
-                let Some(Segment::Key(key)) = setting.field.segments().last() else { continue };
-                let (Some(values), Value::String(label)) = (volume.nodes.get(key), setting.value(role))
+                let keys = setting.field.keys();
+                let Some(key) = keys.last() else { continue };
+                let (Some(values), Value::String(label)) =
+                    (volume.nodes.get(key.as_ref()), setting.value(role))
                 else {
                     continue;
                 };
@@ -347,13 +357,13 @@ impl Audit<'_> {
 
     fn shared(&mut self, service: &Service, claim: &ClaimName) {
         let inventory = self.inventory;
-        for workload in inventory.workloads.iter().filter(|one| one.origin.namespace == claim.namespace) {
+        for workload in inventory.workloads.iter().filter(|one| one.namespace == claim.namespace) {
             let origin = &workload.origin;
             let is_own = service.settings.iter().any(|setting| {
                 let target = &setting.target;
                 target.kind.as_str() == origin.kind && target.name.as_str() == origin.name
             });
-            let Some(mount) = workload.mounts.iter().find(|mount| mount.value == claim.name) else {
+            let Some(mount) = workload.mounts.iter().find(|mount| mount.is(&claim.name)) else {
                 continue;
             };
             if !is_own {
@@ -362,27 +372,24 @@ impl Audit<'_> {
                     origin.kind, origin.name, claim.name, service.name
                 );
                 let hint = "let a setting of the service move it, or give it a claim of its own";
-                let at = At::File(origin.path.clone(), mount.place);
+                let at = At::File(origin.path.clone(), mount.at.place);
                 self.add(Rule::ClaimShared, Level::Error, Some(service), at, detail, hint);
             }
         }
     }
 
-    fn left_out(&mut self, config: &Config) {
+    fn left_out(&mut self, config: &Config, tree: &Tree) {
         let inventory = self.inventory;
         let moved = config.services().flat_map(|service| &service.settings);
-        let moved = moved.filter(|setting| setting.kind == SettingKind::Claim).flat_map(|setting| {
-            [&setting.primary, &setting.backup].map(|value| ClaimName {
-                namespace: setting.target.namespace.to_string(),
-                name: value.to_string(),
-            })
-        });
+        let moved = moved
+            .filter(|setting| setting.kind == SettingKind::Claim)
+            .flat_map(|setting| [Role::Primary, Role::Backup].map(|role| inventory.claim_of(setting, role)));
         let targets = config.services().flat_map(|service| &service.settings).map(|setting| {
             let target = &setting.target;
             (target.kind.as_str(), target.namespace.as_str(), target.name.as_str())
         });
         let (mut known, targets): (BTreeSet<ClaimName>, BTreeSet<_>) = (moved.collect(), targets.collect());
-        for workload in &inventory.workloads {
+        for workload in inventory.workloads.iter().filter(|workload| !workload.stays) {
             let origin = &workload.origin;
             let is_target =
                 targets.contains(&(origin.kind.as_str(), origin.namespace.as_str(), origin.name.as_str()));
@@ -392,17 +399,35 @@ impl Audit<'_> {
                 if is_target || known.contains(&pair.primary) || known.contains(&pair.backup) {
                     continue;
                 }
+                if is_moved_by_variable(config, workload, mount, tree) {
+                    known.extend([pair.primary, pair.backup]);
+                    continue;
+                }
                 let detail = format!(
                     "{} {}/{} mounts {}, and there is {}, but no service moves it",
                     origin.kind, origin.namespace, origin.name, pair.primary.name, pair.backup.name
                 );
-                let hint = "add it to the config; failover-api scan proposes the entry";
-                let at = At::File(origin.path.clone(), mount.place);
+                let hint = "add it to the config (failover-api scan proposes the entry, or says why it cannot), or let it say that it stays where it is: annotation failover-api/ignore: \"true\"";
+                let at = At::File(origin.path.clone(), mount.at.place);
                 self.add(Rule::AppLeftOut, Level::Error, None, at, detail, hint);
                 known.extend([pair.primary, pair.backup]);
             }
         }
     }
+}
+
+/// Whether a setting is the value of the variable that fills the field in.
+fn is_moved_by_variable(config: &Config, workload: &Workload, field: &FieldText, tree: &Tree) -> bool {
+    let Some(name) = variable(&field.at.value) else { return false };
+    let value = FieldPath::of_keys(["spec", "postBuild", "substitute", name]);
+    let mut settings = config.services().flat_map(|service| &service.settings);
+    let covering = tree.listing.covering(&workload.origin.path);
+    settings.any(|Setting { target, field, .. }| {
+        let is_it = |flux: &Covering<'_>| {
+            flux.namespace == target.namespace.as_str() && flux.name == target.name.as_str()
+        };
+        target.kind.as_str() == "Kustomization" && *field == value && covering.iter().any(is_it)
+    })
 }
 
 fn at(origin: &Origin) -> At {
@@ -416,61 +441,4 @@ fn place_of(problem: &Problem) -> Option<At> {
 
 fn is_same_node(first: &Volume, second: &Volume) -> bool {
     !first.nodes.is_empty() && first.nodes == second.nodes
-}
-
-/// Whether two amounts are not the same, however they are written.
-fn differs(first: &str, second: &str) -> bool {
-    match (quantity(first), quantity(second)) {
-        (Some(first), Some(second)) => first != second,
-        _ => first != second,
-    }
-}
-
-/// A Kubernetes quantity in thousandths; `None` for what is not one, or has an exponent.
-fn quantity(text: &str) -> Option<u128> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u128 = match unit {
-        "m" => 1,
-        "" => 1000,
-        "k" => 1000 * 1000,
-        "M" => 1000_u128.pow(3),
-        "G" => 1000_u128.pow(4),
-        "T" => 1000_u128.pow(5),
-        "P" => 1000_u128.pow(6),
-        "E" => 1000_u128.pow(7),
-        "Ki" => 1000 * 1024,
-        "Mi" => 1000 * 1024_u128.pow(2),
-        "Gi" => 1000 * 1024_u128.pow(3),
-        "Ti" => 1000 * 1024_u128.pow(4),
-        "Pi" => 1000 * 1024_u128.pow(5),
-        "Ei" => 1000 * 1024_u128.pow(6),
-        _ => return None,
-    };
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || part.len() > 9 {
-        return None;
-    }
-    let scale = 10_u128.pow(u32::try_from(part.len()).ok()?);
-    let value = format!("{whole}{part}").parse::<u128>().ok()?;
-    value.checked_mul(factor).map(|value| value / scale)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_are_compared_by_what_they_say() {
-        assert!(!differs("1Gi", "1024Mi"));
-        assert!(!differs("1.5Gi", "1536Mi"));
-        assert!(!differs("1", "1000m"));
-        assert!(differs("1Gi", "1G"));
-        assert!(differs("10Gi", "20Gi"));
-        assert!(differs("1e3", "1Ki"));
-        assert!(!differs("odd", "odd"));
-        for odd in ["", "Gi", "-1", "1.2.3", "1XB", "99999999999999999999999999999999999999999"] {
-            assert_eq!(quantity(odd), None, "{odd}");
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! Which field of a manifest, and which value it has for a role.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A path to one field, in Kustomize's field-path syntax:
@@ -113,6 +114,30 @@ impl FieldPath {
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
+
+    /// The keys that lead to the field in the object. An operation of a JSON 6902 patch, `[path=/spec/a~1b].value`, is
+    /// taken for the field that it is about: its pointer's keys, and those in its value.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Cow<'_, str>> {
+        match self.0.as_slice() {
+            [Segment::Item { key, value: pointer }, Segment::Key(value), rest @ ..]
+                if key == "path" && value == "value" =>
+            {
+                // As RFC 6901 escapes them.
+                let steps = pointer.split('/').skip(1);
+                let steps = steps.map(|step| Cow::Owned(step.replace("~1", "/").replace("~0", "~")));
+                steps.chain(keys_of(rest)).collect()
+            }
+            all => keys_of(all).collect(),
+        }
+    }
+}
+
+fn keys_of(segments: &[Segment]) -> impl Iterator<Item = Cow<'_, str>> {
+    segments.iter().filter_map(|segment| match segment {
+        Segment::Key(key) => Some(Cow::Borrowed(key.as_str())),
+        Segment::Item { .. } => None,
+    })
 }
 
 impl fmt::Display for FieldPath {
@@ -141,7 +166,7 @@ impl schemars::JsonSchema for FieldPath {
         true
     }
 
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "FieldPath".into()
     }
 
@@ -205,6 +230,18 @@ mod tests {
         }
         let path = FieldPath::parse("a.b\\.c/d").unwrap();
         assert_eq!(path.segments(), [Segment::Key("a".into()), Segment::Key("b.c/d".into())]);
+    }
+
+    #[test]
+    fn an_operation_of_a_patch_is_about_the_field_that_its_pointer_names() {
+        for (text, keys) in [
+            ("spec.volumes.[name=data].claimName", &["spec", "volumes", "claimName"][..]),
+            ("[path=/spec/nodeSelector/a.b~1c~0].value", &["spec", "nodeSelector", "a.b/c~"]),
+            ("[path=/spec/nodeSelector].value.a\\.b/c", &["spec", "nodeSelector", "a.b/c"]),
+            ("[path=/spec].from", &["from"]),
+        ] {
+            assert_eq!(FieldPath::parse(text).unwrap().keys(), keys, "{text}");
+        }
     }
 
     #[test]

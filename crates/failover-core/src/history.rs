@@ -47,6 +47,9 @@ pub struct Event {
     /// Services that were asked for and could not be moved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<ServiceName>,
+    /// Services that the selection left out because where they run could not be told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_chosen: Vec<ServiceName>,
     /// How the services were chosen, when it was not by their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
@@ -258,6 +261,7 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         services: Vec::new(),
         already_there: Vec::new(),
         refused: Vec::new(),
+        not_chosen: Vec::new(),
         selection: None,
         to: None,
         until: None,
@@ -284,6 +288,7 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         services: trailers.services,
         already_there: trailers.already_there,
         refused: trailers.refused,
+        not_chosen: trailers.not_chosen,
         selection: trailers.selection,
         reason: message::reason_in(&commit.message),
         requested_by: trailers.requested_by,

@@ -3,17 +3,21 @@
 //! Made from a tree that holds the text of every file. What cannot be read, and patches, are left out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::name::RepoPath;
-use crate::tree::{Replication, Tree};
+use crate::config::Setting;
+use crate::name::{RepoPath, Role};
+use crate::tree::{Replication, Tree, fill};
 use crate::workload::{Mount, Needs, Reader};
 use crate::yaml::{Anchors, Node, Place};
 
 /// Everything that moves depend on.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// The claims, by namespace and name.
+    /// The claims, by namespace and name, as Flux fills names in.
     pub claims: BTreeMap<ClaimName, Claim>,
+    /// The claims whose names something fills in that the repository does not tell.
+    pub untold: Vec<Origin>,
     /// The volumes, by name.
     pub volumes: BTreeMap<String, Volume>,
     /// What mounts claims or chooses nodes.
@@ -35,6 +39,12 @@ pub struct Origin {
     pub path: RepoPath,
     /// Where it starts.
     pub place: Place,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
 }
 
 /// A claim: its namespace and name.
@@ -75,13 +85,41 @@ pub struct Volume {
 pub struct Workload {
     /// The object.
     pub origin: Origin,
+    /// Where its pods and their claims are: its own namespace, but for a `HelmRelease` with a `targetNamespace`.
+    pub namespace: String,
     /// The claims that it mounts.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<FieldText>,
     /// The labels of its node selectors.
-    pub labels: Vec<Mount>,
+    pub labels: Vec<FieldText>,
     /// `spec.replicas`, as written.
     pub replicas: Option<String>,
+    /// The names of a StatefulSet's `volumeClaimTemplates`.
+    pub templates: Vec<String>,
+    /// What a `HelmRelease` takes more values from, each as kind and name.
+    pub values_from: Vec<String>,
+    /// Whether it says that it never moves.
+    pub stays: bool,
 }
+
+/// A field of a workload, and what Flux makes of its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldText {
+    /// The field, with its text as written.
+    pub at: Mount,
+    /// Its text in the cluster; `None` where a template fills it in and the repository does not tell with what.
+    pub value: Option<String>,
+}
+
+impl FieldText {
+    /// Whether the field has this text in the cluster.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        self.value.as_deref() == Some(text)
+    }
+}
+
+/// The annotation by which a workload says that it never moves, so that nobody asks for its entry.
+const IGNORE: &str = "failover-api/ignore";
 
 /// Two claims of which one takes the other's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,10 +161,36 @@ impl Inventory {
                 Some(replication) => {
                     inventory.copies.push(Copying { origin, replication: replication.clone() });
                 }
-                None => inventory.add(&reader, origin),
+                None => inventory.add(&reader, origin, tree),
             }
         }
         inventory
+    }
+
+    /// The claim that a setting mounts at a role.
+    #[must_use]
+    pub fn claim_of(&self, setting: &Setting, role: Role) -> ClaimName {
+        let target = &setting.target;
+        let mut workloads = self.workloads.iter().map(|workload| (workload, &workload.origin));
+        let workload = workloads.find(|(_, origin)| {
+            (origin.kind.as_str(), origin.namespace.as_str(), origin.name.as_str())
+                == (target.kind.as_str(), target.namespace.as_str(), target.name.as_str())
+        });
+        let namespace =
+            workload.map_or_else(|| target.namespace.to_string(), |(workload, _)| workload.namespace.clone());
+        ClaimName { namespace, name: setting.value(role).to_string() }
+    }
+
+    /// A claim with variables in its name that may be this one.
+    #[must_use]
+    pub fn may_declare(&self, claim: &ClaimName) -> Option<&Origin> {
+        self.untold.iter().find(|origin| {
+            let (before, _) = origin.name.split_once("${").unwrap_or((&origin.name, ""));
+            let (_, behind) = origin.name.rsplit_once('}').unwrap_or(("", &origin.name));
+            origin.namespace == claim.namespace
+                && claim.name.starts_with(before)
+                && claim.name.ends_with(behind)
+        })
     }
 
     /// The volume that a claim is bound to, as far as that is written down.
@@ -139,12 +203,22 @@ impl Inventory {
     /// The pair of claims that a mount is one of; `None` where there is no second claim, or where a workload mounts
     /// both.
     #[must_use]
-    pub fn pair(&self, workload: &Workload, mount: &Mount) -> Option<Pair> {
-        let namespace = &workload.origin.namespace;
+    pub fn pair(&self, workload: &Workload, mount: &FieldText) -> Option<Pair> {
+        let pair = self.pair_of(&workload.namespace, mount.value.as_ref()?)?;
+        // Whoever mounts both copies from one into the other, and no app would do with either.
+        let mounts = |one: &Workload, claim: &ClaimName| {
+            one.namespace == claim.namespace && one.mounts.iter().any(|mount| mount.is(&claim.name))
+        };
+        let mut workloads = self.workloads.iter();
+        let copies = workloads.any(|one| mounts(one, &pair.primary) && mounts(one, &pair.backup));
+        (!copies).then_some(pair)
+    }
+
+    /// The pair of claims that a claim is one of.
+    pub(crate) fn pair_of(&self, namespace: &str, own: &String) -> Option<Pair> {
         let in_namespace = self.claims.keys().filter(|claim| claim.namespace == *namespace);
-        let named = |name: &str| ClaimName { namespace: namespace.clone(), name: name.to_owned() };
-        let (own, mut others) = (&mount.value, in_namespace.map(|claim| &claim.name));
-        let by_name = others.find_map(|other| {
+        let named = |name: &str| ClaimName { namespace: namespace.to_owned(), name: name.to_owned() };
+        let by_name = in_namespace.map(|claim| &claim.name).find_map(|other| {
             let (primary, backup) = if is_backup_of(other, own) {
                 (own, other)
             } else if is_backup_of(own, other) {
@@ -158,18 +232,10 @@ impl Inventory {
             self.copied_from(&pair.primary)
                 .any(|destination| destination.replication.claim == pair.backup.name)
         };
-        let pair = match by_name {
-            Some(pair) => Pair { copied: is_copied(&pair), ..pair },
-            None => self.copied_pair(&named(own))?,
-        };
-        // Whoever mounts both copies from one into the other, and no app would do with either.
-        let mounts = |one: &Workload, claim: &ClaimName| {
-            one.origin.namespace == claim.namespace
-                && one.mounts.iter().any(|mount| mount.value == claim.name)
-        };
-        let mut workloads = self.workloads.iter();
-        let copies = workloads.any(|one| mounts(one, &pair.primary) && mounts(one, &pair.backup));
-        (!copies).then_some(pair)
+        match by_name {
+            Some(pair) => Some(Pair { copied: is_copied(&pair), ..pair }),
+            None => self.copied_pair(&named(own)),
+        }
     }
 
     /// The destinations that a claim's sources of the same name copy into.
@@ -213,13 +279,31 @@ impl Inventory {
             })
     }
 
-    fn add(&mut self, reader: &Reader<'_>, origin: Origin) {
+    fn add(&mut self, reader: &Reader<'_>, origin: Origin, tree: &Tree) {
         let text = |path: &[&str]| reader.text(path);
         match origin.kind.as_str() {
             "PersistentVolumeClaim" => {
                 let storage = text(&["spec", "resources", "requests", "storage"]);
-                let name = ClaimName { namespace: origin.namespace.clone(), name: origin.name.clone() };
-                self.claims.insert(name, Claim { storage, volume: text(&["spec", "volumeName"]), origin });
+                let volume = text(&["spec", "volumeName"]);
+                if !origin.name.contains("${") {
+                    return self.claim(Claim { storage, volume, origin });
+                }
+                // A file that many apps share declares a claim for each.
+                let covering = tree.listing.covering_in(&origin.path, &origin.namespace);
+                for flux in &covering {
+                    let filled = |text: &Option<String>| text.as_ref().and_then(|text| flux.fill(text));
+                    match flux.fill(&origin.name) {
+                        Some(name) => self.claim(Claim {
+                            storage: filled(&storage),
+                            volume: filled(&volume),
+                            origin: Origin { name, ..origin.clone() },
+                        }),
+                        None => self.untold.push(origin.clone()),
+                    }
+                }
+                if covering.is_empty() {
+                    self.untold.push(origin);
+                }
             }
             "PersistentVolume" => {
                 let claim = text(&["spec", "claimRef", "namespace"]).zip(text(&["spec", "claimRef", "name"]));
@@ -229,15 +313,34 @@ impl Inventory {
             }
             kind => {
                 let Some(needs) = Needs::read(kind, reader) else { return };
-                let replicas = (kind != "HelmRelease").then(|| text(&["spec", "replicas"])).flatten();
+                let is_release = kind == "HelmRelease";
+                let covering = tree.listing.covering_in(&origin.path, &origin.namespace);
+                let filled = |fields: Vec<Mount>| {
+                    let fields = fields.into_iter();
+                    fields.map(|at| FieldText { value: fill(&at.value, &covering), at }).collect::<Vec<_>>()
+                };
+                let target = text(&["spec", "targetNamespace"]).filter(|_| is_release);
+                let named = |list: &[&str], name: &[&str]| -> Vec<String> {
+                    let items = reader.items(reader.at(list)).into_iter();
+                    items.filter_map(|item| reader.text_in(item, name)).collect()
+                };
                 self.workloads.push(Workload {
+                    namespace: target.unwrap_or_else(|| origin.namespace.clone()),
+                    mounts: filled(needs.mounts),
+                    labels: filled(needs.labels),
+                    replicas: text(&["spec", "replicas"]).filter(|_| !is_release),
+                    templates: named(&["spec", "volumeClaimTemplates"], &["metadata", "name"]),
+                    values_from: named(&["spec", "valuesFrom"], &["name"]),
+                    stays: text(&["metadata", "annotations", IGNORE]).as_deref() == Some("true"),
                     origin,
-                    mounts: needs.mounts,
-                    labels: needs.labels,
-                    replicas,
                 });
             }
         }
+    }
+
+    fn claim(&mut self, claim: Claim) {
+        let Origin { namespace, name, .. } = claim.origin.clone();
+        self.claims.insert(ClaimName { namespace, name }, claim);
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Parts<'p> {
     pub moves: &'p [Move],
     /// Those that stay where they are.
     pub refused: &'p [Refused],
+    /// Those of which it cannot be told whether the selection means them.
+    pub not_chosen: &'p [ServiceName],
     /// The findings that would block and are overridden.
     pub forced: &'p [&'p Finding],
 }
@@ -72,6 +74,9 @@ pub fn compose(intent: &Intent, parts: Parts<'_>, now: Timestamp) -> String {
     }
     for one in parts.refused {
         let _ = writeln!(text, "Refused: {} ({})", one.service, one.code());
+    }
+    for service in parts.not_chosen {
+        let _ = writeln!(text, "Not-Chosen: {service}");
     }
     match &intent.services {
         Selection::Named(_) => {}
@@ -157,6 +162,8 @@ pub struct Trailers {
     pub already_there: Vec<ServiceName>,
     /// The services that were asked for and could not be moved.
     pub refused: Vec<ServiceName>,
+    /// The services that the selection left out because where they run could not be told.
+    pub not_chosen: Vec<ServiceName>,
     /// How they were chosen, when it was not by their names.
     pub selection: Option<String>,
     /// Where to.
@@ -192,6 +199,7 @@ impl Trailers {
             services,
             already_there: names("Already-There"),
             refused: names("Refused"),
+            not_chosen: names("Not-Chosen"),
             selection: all("Selection").next().map(str::to_owned),
             role: all("Role").next().and_then(|role| role.parse().ok()),
             requested_by: all("Requested-By").next().map(str::to_owned),

@@ -12,12 +12,12 @@ use crate::brake::{self, Overtaken};
 use crate::change::{Move, Refused, pending};
 use crate::check::{self, Check, Finding, Verdict};
 use crate::code::{Code, Problem};
-use crate::config::{Config, Service, SettingKind};
-use crate::field::Value;
+use crate::config::{Config, Service};
 use crate::intent::{Expectation, Intent, Selection};
 use crate::manifest::{self, Change};
 use crate::message::{self, Parts};
 use crate::name::{BlobId, LabelValue, RepoPath, Revision, Role, ServiceName, nearest};
+use crate::node::{self, Stay};
 use crate::topology::ServiceState;
 use crate::tree::{Source, Tree};
 
@@ -37,6 +37,8 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// The services that a partial move leaves where they are.
     pub refused: Vec<Refused>,
+    /// The services that a selection by node leaves out because where they run cannot be told.
+    pub not_chosen: Vec<ServiceName>,
     /// Each file that changes, in path order.
     pub files: Vec<FileChange>,
     /// What the checks found.
@@ -84,6 +86,7 @@ impl Plan {
             to,
             moves: Vec::new(),
             refused: Vec::new(),
+            not_chosen: Vec::new(),
             files: Vec::new(),
             findings: Vec::new(),
             blocked_by: Vec::new(),
@@ -101,7 +104,7 @@ impl Plan {
 ///
 /// An alarm that is older than the last move of a service moves nothing, whatever else stands against it.
 pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Result<Plan, Rejection> {
-    let (states, mut refused) = select(config, intent, tree)?;
+    let Selected { states, mut refused, not_chosen } = select(config, intent, tree)?;
     if refused.is_empty()
         && let Some(began) = intent.alarm_began
         && let Some(overtaken) =
@@ -130,7 +133,7 @@ pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Re
         }
         let mut found = brake::findings(state, intent.to, &tree.restraints, now);
         found.extend(check::findings(state, intent.to, tree));
-        found.extend(stays(state, intent));
+        found.extend(stays(state, intent, tree));
         let is_blocking =
             |finding: &&Finding| finding.verdict == Verdict::Block && !intent.force.contains(&finding.check);
         let blocking: Vec<Finding> = found.iter().filter(is_blocking).cloned().collect();
@@ -174,22 +177,28 @@ pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Re
     let is_forced =
         |finding: &&Finding| finding.verdict == Verdict::Block && intent.force.contains(&finding.check);
     let forced: Vec<&Finding> = findings.iter().filter(is_forced).filter(is_moved).collect();
-    let parts = Parts { moves: &moves, refused: &refused, forced: &forced };
+    let parts = Parts { moves: &moves, refused: &refused, not_chosen: &not_chosen, forced: &forced };
     let message = message::compose(intent, parts, now);
     let (base, to) = (tree.revision.clone(), intent.to);
-    Ok(Plan { base, to, moves, refused, files, findings, blocked_by, overtaken: None, message })
+    Ok(Plan { base, to, moves, refused, not_chosen, files, findings, blocked_by, overtaken: None, message })
 }
 
-/// The services that `intent` is about, in their order, and the names that are none.
-fn select<'a>(
-    config: &'a Config,
-    intent: &Intent,
-    tree: &Tree,
-) -> Result<(Vec<ServiceState<'a>>, Vec<Refused>), Rejection> {
+/// The services that an intent is about.
+struct Selected<'a> {
+    /// What is configured, in its order.
+    states: Vec<ServiceState<'a>>,
+    /// The names that are none.
+    refused: Vec<Refused>,
+    /// The services that it may be about.
+    not_chosen: Vec<ServiceName>,
+}
+
+fn select<'a>(config: &'a Config, intent: &Intent, tree: &Tree) -> Result<Selected<'a>, Rejection> {
     let read = |service: &'a Service| ServiceState::read(service, tree);
     let nothing = |detail: String, hint: String| {
         Err(Rejection::Problems(vec![Problem::new(Code::NothingSelected, detail, hint)]))
     };
+    let selected = |states, refused| Ok(Selected { states, refused, not_chosen: Vec::new() });
     match &intent.services {
         Selection::Named(names) if names.is_empty() => {
             nothing("the list of services is empty".to_owned(), "name the services to move".to_owned())
@@ -202,45 +211,63 @@ fn select<'a>(
                 Refused { service: name.clone(), problems: vec![problem] }
             });
             let known = config.in_order().filter(|service| names.contains(&service.name));
-            Ok((known.map(read).collect(), unknown.collect()))
+            selected(known.map(read).collect(), unknown.collect())
         }
-        Selection::All => Ok((config.in_order().map(read).collect(), Vec::new())),
+        Selection::All => selected(config.in_order().map(read).collect(), Vec::new()),
         Selection::OnNode(label) => {
-            let states: Vec<_> = config.in_order().map(read).filter(|state| is_on(state, label)).collect();
-            if !states.is_empty() {
-                return Ok((states, Vec::new()));
+            let (mut chosen, mut elsewhere, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+            for state in config.in_order().map(read) {
+                match node::stay(&state, label, tree) {
+                    Stay::There => chosen.push(state),
+                    Stay::Elsewhere => elsewhere.push(state),
+                    Stay::Untold => untold.push(state),
+                }
             }
-            let labels: BTreeSet<String> = config.services().flat_map(node_labels).collect();
-            let hint = if labels.contains(label.as_str()) {
-                "services can be there but none is now; GET /api/services says where they are".to_owned()
-            } else {
-                let near = nearest(label.as_str(), labels.iter().map(String::as_str));
-                let near =
-                    if near.is_empty() { labels.iter().map(String::as_str).take(8).collect() } else { near };
-                format!("no service of the config can be there; the node labels are {}", near.join(", "))
-            };
-            nothing(format!("no service is on a node with the label {label}"), hint)
+            let names: Vec<ServiceName> = untold.iter().map(|state| state.name().clone()).collect();
+            if !chosen.is_empty() {
+                return Ok(Selected { states: chosen, refused: Vec::new(), not_chosen: names });
+            }
+            let (detail, hint) = nobody_on(label, &elsewhere, &untold, tree);
+            nothing(detail, hint)
         }
     }
 }
 
-/// Whether a node setting has this value; one that cannot be read and may have it counts.
-#[must_use]
-pub fn is_on(state: &ServiceState<'_>, label: &LabelValue) -> bool {
-    let is_label = |value: &Value| matches!(value, Value::String(text) if text == label.as_str());
-    let mut nodes = state.service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
-    nodes.any(|setting| match state.settings.iter().find(|read| *read.setting == *setting) {
-        Some(read) => read.current.as_ref().is_some_and(is_label),
-        None => is_label(&setting.primary) || is_label(&setting.backup),
-    })
+/// That no service is known to be on a node, and what may be meant instead.
+fn nobody_on(
+    label: &LabelValue,
+    elsewhere: &[ServiceState<'_>],
+    untold: &[ServiceState<'_>],
+    tree: &Tree,
+) -> (String, String) {
+    let all = elsewhere.iter().chain(untold);
+    let labels: BTreeSet<String> = all.flat_map(|state| node::labels(state, tree)).collect();
+    let is_known = labels.contains(label.as_str());
+    let hint = if is_known {
+        "services can be there but none is now; GET /api/services says where they are".to_owned()
+    } else if labels.is_empty() {
+        "no setting of the config is a label of a node selector; name the services to move".to_owned()
+    } else {
+        let near = nearest(label.as_str(), labels.iter().map(String::as_str));
+        let near = if near.is_empty() { labels.iter().map(String::as_str).take(8).collect() } else { near };
+        format!("no service of the config can be there; the node labels are {}", near.join(", "))
+    };
+    if untold.is_empty() {
+        return (format!("no service is on a node with the label {label}"), hint);
+    }
+    let names: Vec<&str> = untold.iter().map(|state| state.name().as_str()).collect();
+    let detail = format!(
+        "no service is known to be on a node with the label {label}; where these run cannot be told: {}",
+        names.join(", ")
+    );
+    let near = if is_known || labels.is_empty() { String::new() } else { format!("; {hint}") };
+    (detail, format!("name the services to move; GET /api/services says which values they have{near}"))
 }
 
 /// Whoever empties a node must be told of a service that this role does not take off it.
-fn stays(state: &ServiceState<'_>, intent: &Intent) -> Option<Finding> {
+fn stays(state: &ServiceState<'_>, intent: &Intent, tree: &Tree) -> Option<Finding> {
     let Selection::OnNode(label) = &intent.services else { return None };
-    let mut nodes = state.service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
-    let stays = nodes.any(|setting| setting.value(intent.to).to_string() == label.as_str());
-    stays.then(|| Finding {
+    node::is_there_at(state, intent.to, label, tree).then(|| Finding {
         check: Check::StaysOnNode,
         verdict: Verdict::Warn,
         service: state.name().clone(),
@@ -251,11 +278,6 @@ fn stays(state: &ServiceState<'_>, intent: &Intent) -> Option<Finding> {
             intent.to.other()
         ),
     })
-}
-
-fn node_labels(service: &Service) -> impl Iterator<Item = String> {
-    let nodes = service.settings.iter().filter(|setting| setting.kind == SettingKind::Node);
-    nodes.flat_map(|setting| [setting.primary.to_string(), setting.backup.to_string()])
 }
 
 fn rejection(refused: &[Refused], against: Vec<Problem>) -> Rejection {

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use crate::audit::{Level, audit_services};
 use crate::config;
+use crate::entry::{Entry, Set, quoted};
 use crate::field::{FieldPath, Value};
-use crate::inventory::{Inventory, Pair, Workload, is_backup_of};
+use crate::inventory::{FieldText, Inventory, Pair, Workload, is_backup_of};
+use crate::left_out;
 use crate::name::ServiceName;
 use crate::restraint::Restraints;
-use crate::tree::{Tree, variable};
+use crate::tree::{Filled, Filling, Tree, places, variable};
 use crate::workload::Mount;
 
 /// Labels that say what a node is, not which one.
@@ -49,46 +51,49 @@ pub struct Proposed {
 pub fn scan(tree: &Tree) -> Proposal {
     let inventory = Inventory::of(tree);
     let scan = Scan { inventory: &inventory, tree };
-    let mut left_out = Vec::new();
+    let mut others = Vec::new();
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let workloads = inventory.workloads.iter().filter(|workload| !scan.is_second_twin(workload));
-    for (workload, found) in workloads.filter_map(|workload| {
-        let found = scan.twins(workload).or_else(|| scan.entry(workload))?;
-        Some((workload, found))
-    }) {
-        let app = format!("{} {}/{}", workload.origin.kind, workload.origin.namespace, workload.origin.name);
-        match found {
-            Ok(entry) => {
+    for workload in workloads {
+        let app = workload.origin.to_string();
+        let found = match workload.stays {
+            true => None,
+            false => scan.twins(workload).or_else(|| scan.entry(workload)),
+        };
+        match found.or_else(|| left_out::reason(workload, &inventory).map(Err)) {
+            None => {}
+            Some(Ok(entry)) => {
                 let name = match entries.contains_key(&workload.origin.name) {
                     true => format!("{}-{}", workload.origin.namespace, workload.origin.name),
                     false => workload.origin.name.clone(),
                 };
                 entries.insert(name, Entry { app, ..entry });
             }
-            Err(reason) => left_out.push((app, reason)),
+            Some(Err(reason)) => others.push((app, reason)),
         }
     }
+    others.extend(left_out::patches(tree));
     entries.retain(|name, entry| match objection(name, entry, tree, &inventory) {
         None => true,
         Some(reason) => {
-            left_out.push((entry.app.clone(), reason));
+            others.push((entry.app.clone(), reason));
             false
         }
     });
-    without_conflicts(&mut entries, &mut left_out);
+    without_conflicts(&mut entries, &mut others);
     let mut text = String::new();
     if !entries.is_empty() {
         text.push_str("services:\n");
     }
     entries.iter().for_each(|(name, entry)| text.push_str(&entry.text(name)));
-    for (app, reason) in &left_out {
+    for (app, reason) in &others {
         let _ = writeln!(text, "# left out: {app}: {}", reason.replace('\n', " "));
     }
     let proposed = |(name, entry): (String, Entry)| {
         let name = ServiceName::new(name).ok()?;
         Some(Proposed { name, app: entry.app, evidence: entry.evidence })
     };
-    Proposal { text, services: entries.into_iter().filter_map(proposed).collect(), left_out }
+    Proposal { text, services: entries.into_iter().filter_map(proposed).collect(), left_out: others }
 }
 
 /// Leaves out entries that are good alone but not together, such as two that would set the same variable.
@@ -131,67 +136,6 @@ fn objection(name: &str, entry: &Entry, tree: &Tree, inventory: &Inventory) -> O
     error.map(|notice| format!("{}: {}", notice.rule, notice.detail))
 }
 
-/// A proposed entry: its evidence and its lines.
-struct Entry {
-    app: String,
-    evidence: Vec<String>,
-    lines: Vec<String>,
-}
-
-impl Entry {
-    fn text(&self, name: &str) -> String {
-        let mut text = String::new();
-        for line in &self.evidence {
-            let _ = writeln!(text, "  # {line}");
-        }
-        let _ = writeln!(text, "  {name}:");
-        for line in &self.lines {
-            let _ = writeln!(text, "    {line}");
-        }
-        text
-    }
-}
-
-/// A field that is set, with its value at each role.
-struct Set {
-    target: String,
-    field: String,
-    primary: Value,
-    backup: Value,
-}
-
-impl Set {
-    fn lines(&self) -> [String; 4] {
-        [
-            format!("  - target: {}", self.target),
-            format!("    field: {}", quoted(&self.field)),
-            format!("    primary: {}", written(&self.primary)),
-            format!("    backup: {}", written(&self.backup)),
-        ]
-    }
-}
-
-fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Bool(_) | Value::Int(_) => value.to_string(),
-    }
-}
-
-/// A text as the config's reader takes for a text.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./[]=\\".contains(c);
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let is_word = matches!(
-        text.to_ascii_lowercase().as_str(),
-        "y" | "yes" | "n" | "no" | "on" | "off" | "null" | "true" | "false"
-    );
-    if starts && text.chars().all(is_plain) && !is_word {
-        return text.to_owned();
-    }
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 struct Scan<'s> {
     inventory: &'s Inventory,
     tree: &'s Tree,
@@ -209,10 +153,10 @@ impl Scan<'_> {
     fn entry(&self, workload: &Workload) -> Option<Result<Entry, String>> {
         let mut pairs: Vec<(&Mount, Pair, Source)> = Vec::new();
         for mount in &workload.mounts {
-            let source = self.source(workload, mount);
-            let read = Mount { value: source.value.clone(), ..mount.clone() };
-            if let Some(pair) = self.inventory.pair(workload, &read) {
-                pairs.push((mount, pair, source));
+            let Some(pair) = self.inventory.pair(workload, mount) else { continue };
+            match self.source(workload, mount) {
+                Ok(source) => pairs.push((&mount.at, pair, source)),
+                Err(reason) => return Some(Err(reason)),
             }
         }
         let (_, first, current) = pairs.first()?;
@@ -280,20 +224,38 @@ impl Scan<'_> {
         Some(Ok(Entry { app: String::new(), evidence, lines }))
     }
 
-    /// The value of a field, also where a Flux Kustomization fills it in.
-    fn source(&self, workload: &Workload, mount: &Mount) -> Source {
-        let plain = || Source { value: mount.value.clone(), variable: None };
-        let Some(name) = variable(&mount.value) else { return plain() };
+    /// The value of a field, also where a Flux Kustomization fills it in by a variable that it has for this field alone.
+    fn source(&self, workload: &Workload, field: &FieldText) -> Result<Source, String> {
+        let FieldText { at: Mount { field, value: text, .. }, value } = field;
+        let Some(value) = value.clone() else {
+            return Err(format!("{field} is {text}, and what fills that in is not in the repository"));
+        };
+        if value == *text {
+            return Ok(Source { value, variable: None });
+        }
         let covering = self.tree.listing.covering(&workload.origin.path);
-        let mut filling = covering.iter().filter_map(|flux| Some((flux, flux.value(name)?)));
-        match (filling.next(), filling.next()) {
-            (Some((flux, value)), None) => {
+        let name = variable(text);
+        let mut filling =
+            covering.iter().filter_map(|flux| Some((flux, name.filter(|name| flux.value(name).is_some())?)));
+        let (Some((flux, name)), None) = (filling.next(), filling.next()) else {
+            return Err(format!(
+                "{field} is {text}, which is no variable that one Flux Kustomization gives its value"
+            ));
+        };
+        match self.tree.listing.filled_by(&Filling::by(flux, name)) {
+            Filled::One => {
                 let target =
                     format!("{{kind: Kustomization, name: {}, namespace: {}}}", flux.name, flux.namespace);
                 let field = format!("spec.postBuild.substitute.{name}");
-                Source { value: value.to_owned(), variable: Some((target, field)) }
+                Ok(Source { value, variable: Some((target, field)) })
             }
-            _ => plain(),
+            Filled::Nothing => {
+                Err(format!("{field} is {text}, and it cannot be told what else {name} fills in"))
+            }
+            Filled::Alike(uses) | Filled::More(uses) => Err(format!(
+                "{field} is {text}, and {name} fills in more than that ({}); give the field a variable of its own, or write {value} there",
+                places(&uses)
+            )),
         }
     }
 
@@ -317,9 +279,9 @@ impl Scan<'_> {
     ) -> Result<Vec<Label>, String> {
         let mut labels = Vec::new();
         let mut unknown = Vec::new();
-        for mount in workload.labels.iter().filter(|mount| !NO_PLACE.contains(&mount.of.as_str())) {
-            let source = self.source(workload, mount);
-            let here = source.value.clone();
+        for label in workload.labels.iter().filter(|label| !NO_PLACE.contains(&label.at.of.as_str())) {
+            let source = self.source(workload, label)?;
+            let (mount, here) = (&label.at, source.value.clone());
             let Some((there, why)) = self.other_label(&mount.of, &here, pair, at_primary) else {
                 unknown.push(format!("{}={here}", mount.of));
                 continue;
@@ -331,6 +293,7 @@ impl Scan<'_> {
             let (primary, backup) = if at_primary { (here, there) } else { (there, here) };
             labels.push(Label { key: mount.of.clone(), field: mount.field.clone(), source, primary, backup });
         }
+        unknown.dedup();
         if labels.is_empty() && !unknown.is_empty() {
             return Err(format!(
                 "the other node's label is unknown for {}: no volume of the second claim and no other workload tells",
@@ -354,8 +317,7 @@ impl Scan<'_> {
             return Some((value.clone(), format!("nodeAffinity of {} ({at})", volume.origin.name)));
         }
         let used = self.inventory.workloads.iter().flat_map(|workload| {
-            let labels = workload.labels.iter().filter(|label| label.of == key);
-            labels.map(|label| self.source(workload, label).value)
+            workload.labels.iter().filter(|label| label.at.of == key).filter_map(|label| label.value.clone())
         });
         let bound =
             self.inventory.volumes.values().filter_map(|volume| volume.nodes.get(key)).flatten().cloned();

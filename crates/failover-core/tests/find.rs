@@ -301,3 +301,10 @@ fn a_patch_is_about_what_its_target_says() {
         assert_eq!(found.is_ok_and(|found| found.patch == Some(0)), is_ours, "{text}");
     }
 }
+
+#[test]
+fn a_hint_names_an_object_once() {
+    let files = [("apps/sonarr.yaml", MEDIA), ("other/more.yaml", BARE)];
+    let problem = listing(&files).find(&within("other")).unwrap_err();
+    assert_eq!(problem.hint.matches("media/sonarr").count(), 1, "{}", problem.hint);
+}

@@ -148,6 +148,9 @@ fn write_plan(out: &mut String, plan: &Plan) {
             writeln!(out, "{service} stays: {} {problem}\n  hint: {}", problem.code, problem.hint).unwrap();
         }
     }
+    if !plan.not_chosen.is_empty() {
+        writeln!(out, "not chosen: {}", names(&plan.not_chosen)).unwrap();
+    }
     if let Some(overtaken) = &plan.overtaken {
         writeln!(out, "nothing changes: {}", overtaken.sentence()).unwrap();
     } else if plan.is_empty() {
@@ -155,6 +158,10 @@ fn write_plan(out: &mut String, plan: &Plan) {
     } else {
         writeln!(out, "---- message\n{}---- diff\n{}", plan.message, render::unified_diff(plan)).unwrap();
     }
+}
+
+fn names(services: &[ServiceName]) -> String {
+    services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Names, `all`, or `node LABEL`.

@@ -170,6 +170,8 @@ pub(super) struct MoveAnswer {
     #[serde(default)]
     pub(super) services: Vec<OneMove>,
     #[serde(default)]
+    pub(super) not_chosen: Vec<String>,
+    #[serde(default)]
     pub(super) findings: Vec<Finding>,
     #[serde(default)]
     pub(super) blocked_by: Vec<Finding>,

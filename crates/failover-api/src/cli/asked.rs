@@ -57,7 +57,7 @@ struct SelectedFlags {
     /// Every service of the config.
     #[arg(long)]
     all: bool,
-    /// Every service that is on nodes with this value of the node label, such as k3s-w1.
+    /// Every service that is known to be on nodes with this value of a node label, such as k3s-w1.
     #[arg(long, value_name = "LABEL")]
     from_node_label: Option<LabelValue>,
 }

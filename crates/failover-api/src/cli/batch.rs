@@ -49,6 +49,7 @@ fn many(answer: &MoveAnswer, counts: &Counts, paint: Paint) -> String {
         text.push_str(&format!("{}\n", paint.tone(Tone::Bad, "refused, and left where they are:")));
         with(answer, Outcome::Refused).for_each(|one| text.push_str(&refused(one)));
     }
+    text.push_str(&not_chosen(answer, paint));
     if !answer.findings.is_empty() {
         text.push_str("findings:\n");
         text.push_str(&if answer.services.len() <= IN_FULL {
@@ -67,6 +68,16 @@ fn many(answer: &MoveAnswer, counts: &Counts, paint: Paint) -> String {
         }
     }
     text + &table::warning(answer.config_problem.as_deref(), paint)
+}
+
+/// The services that may be on the node, too; each is named, however many there are.
+pub(super) fn not_chosen(answer: &MoveAnswer, paint: Paint) -> String {
+    if answer.not_chosen.is_empty() {
+        return String::new();
+    }
+    let said = "not chosen, since where they run cannot be told:";
+    let names = plain(&answer.not_chosen.join(", "));
+    format!("{} {names}; name them to move them, too\n", paint.tone(Tone::Bad, said))
 }
 
 fn with(answer: &MoveAnswer, outcome: Outcome) -> impl Iterator<Item = &OneMove> {
@@ -127,8 +138,11 @@ pub(super) fn title(answer: &MoveAnswer, selected: &Selected) -> String {
             format!("all {} of the config", table::count(all, "service", "services"))
         }
         Selected::All => format!("{moved} of all {} of the config", table::count(all, "service", "services")),
-        Selected::OnNode(label) if all == *moved => {
+        Selected::OnNode(label) if all == *moved && answer.not_chosen.is_empty() => {
             format!("all {} on {label}", table::count(all, "service", "services"))
+        }
+        Selected::OnNode(label) if all == *moved => {
+            format!("{} on {label}", table::count(all, "service", "services"))
         }
         Selected::OnNode(label) => {
             format!("{moved} of {} on {label}", table::count(all, "service", "services"))
@@ -136,14 +150,15 @@ pub(super) fn title(answer: &MoveAnswer, selected: &Selected) -> String {
         Selected::Named(_) if all == *moved => table::count(all, "service", "services"),
         Selected::Named(_) => format!("{moved} of {}", table::count(all, "service", "services")),
     };
-    format!("this move of {services}{}", rest(*already_there, *refused))
+    format!("this move of {services}{}", rest(*already_there, *refused, answer.not_chosen.len()))
 }
 
 /// How many services do not move, in brackets.
-fn rest(already_there: usize, refused: usize) -> String {
+fn rest(already_there: usize, refused: usize, not_chosen: usize) -> String {
     let there = (already_there > 0).then(|| format!("{already_there} there already"));
     let refused = (refused > 0).then(|| format!("{refused} refused"));
-    let parts: Vec<String> = there.into_iter().chain(refused).collect();
+    let not_chosen = (not_chosen > 0).then(|| format!("{not_chosen} not chosen"));
+    let parts: Vec<String> = there.into_iter().chain(refused).chain(not_chosen).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 

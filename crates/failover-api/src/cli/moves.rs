@@ -366,10 +366,12 @@ fn tell(answer: &MoveAnswer, branch: &str) {
     if !answer.changed {
         let by = if commit.is_empty() { String::new() } else { format!(", since commit {commit}") };
         say(format_args!("{names}: at {to} already{by}; nothing was committed"));
+        print(batch::not_chosen(answer, paint));
         return;
     }
     if answer.replayed {
         say(format_args!("{names}: moved to {to} by an earlier call with this key, commit {commit}"));
+        print(batch::not_chosen(answer, paint));
         tally(answer);
         return;
     }

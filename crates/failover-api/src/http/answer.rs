@@ -193,6 +193,7 @@ pub(super) fn batch_moved(moved: &Moved) -> Value {
                 let lines: Vec<Value> = lines.chain(event.refused.iter().map(line(REFUSED))).collect();
                 answer["counts"] = counts(MOVED, &lines);
                 answer["services"] = json!(lines);
+                add_not_chosen(&mut answer, &event.not_chosen);
             }
             (answer, view.as_ref())
         }
@@ -242,6 +243,14 @@ fn add_lines(answer: &mut Value, plan: &Plan, moved: &'static str) {
     let lines: Vec<Value> = moves.chain(refused).collect();
     answer["counts"] = counts(moved, &lines);
     answer["services"] = json!(lines);
+    add_not_chosen(answer, &plan.not_chosen);
+}
+
+/// The services that a selection by node may have meant, where there are any.
+fn add_not_chosen(answer: &mut Value, services: &[ServiceName]) {
+    if !services.is_empty() {
+        answer["not_chosen"] = json!(services);
+    }
 }
 
 /// How many services have which outcome.

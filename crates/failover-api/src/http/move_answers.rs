@@ -115,6 +115,9 @@ pub(super) struct BatchPlan {
     counts: Counts,
     /// A line for each service, in the order of the config's `after`.
     services: Vec<BatchLine>,
+    /// The services that `from_node_label` leaves out because where they run cannot be told; name them to move them, too.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    not_chosen: Option<Vec<ServiceName>>,
     /// What was looked at, and what was found.
     findings: Vec<Finding>,
     /// The findings that block, each until `force` names its check.
@@ -155,6 +158,9 @@ pub(super) struct BatchMoved {
     /// A line for each service, in the order of the config's `after`.
     #[schemars(skip_serializing_if = "Option::is_none")]
     services: Option<Vec<BatchLine>>,
+    /// The services that `from_node_label` left out because where they run cannot be told; name them to move them, too.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    not_chosen: Option<Vec<ServiceName>>,
     /// What was looked at, and what was found; not repeated for a replayed move.
     #[schemars(skip_serializing_if = "Option::is_none")]
     findings: Option<Vec<Finding>>,
@@ -260,7 +266,7 @@ pub(super) struct BatchOptions {
     /// These, each once.
     #[schemars(skip_serializing_if = "Option::is_none")]
     services: Option<Vec<ServiceName>>,
-    /// Every service that a node setting holds to this value of its node label.
+    /// Every service that is known to be on nodes with this value of a node label.
     #[schemars(skip_serializing_if = "Option::is_none")]
     from_node_label: Option<LabelValue>,
     /// `true`: every service of the config.

@@ -45,6 +45,7 @@ fn entry(event: &Event, pages: Option<&CommitPages>) -> Markup {
         }
         (rest("Refused and left where they were", "refused", &event.refused))
         (rest("There already", "there", &event.already_there))
+        (rest("Not chosen, since where they run could not be told", "not-chosen", &event.not_chosen))
         p class="details" {
             (words::time(event.time)) " · "
             @if let Some(who) = &event.requested_by { "asked for by " (who) " · " }

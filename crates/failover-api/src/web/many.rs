@@ -113,6 +113,13 @@ fn shown(plan: &Plan) -> Markup {
                 }))
             }
         }
+        @if !plan.not_chosen.is_empty() {
+            section aria-labelledby="not-chosen" {
+                h2 id="not-chosen" { "Not chosen" }
+                p class="problem" { "Where these run cannot be told, so they stay where they are. Select them on the first page to move them, too:" }
+                p { @for (index, service) in plan.not_chosen.iter().enumerate() { @if index > 0 { ", " } a href={ "/services/" (service) } { (service) } } }
+            }
+        }
         @if !moves.is_empty() {
             section aria-labelledby="order" {
                 h2 id="order" { "In this order" }
@@ -164,6 +171,7 @@ fn lead(plan: &Plan, moves: usize, there: usize) -> Markup {
             }
             @if !plan.blocked_by.is_empty() { " " strong { "A check blocks it" } ", so it would be refused as it is." }
             @if there > 0 && moves + plan.refused.len() > 0 { " " (there) " " (is(there)) " there already." }
+            @if !plan.not_chosen.is_empty() { " " strong { (plan.not_chosen.len()) " may be on the node, too, and " (is(plan.not_chosen.len())) " not chosen." } }
             @if !plan.refused.is_empty() { " " (plan.refused.len()) " " (is(plan.refused.len())) " refused and left as " (if plan.refused.len() == 1 { "it is" } else { "they are" }) "." }
         }
     }
@@ -245,6 +253,10 @@ fn offer(asked: &Selected, plan: &Plan) -> Asked<'static> {
             @if !plan.refused.is_empty() {
                 p { "Left where " (if plan.refused.len() == 1 { "it is" } else { "they are" }) ": "
                     (count(plan.refused.len(), "service", "services")) "." }
+            }
+            @if !plan.not_chosen.is_empty() {
+                p class="problem" { "Not chosen, since where they run cannot be told: "
+                    @for (index, service) in plan.not_chosen.iter().enumerate() { @if index > 0 { ", " } (service) } "." }
             }
         },
     }

@@ -7,11 +7,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use failover_core::check::Finding;
 use failover_core::code::{Code, Problem};
-use failover_core::config::{Service, SettingKind};
-use failover_core::field::Value;
+use failover_core::config::Service;
 use failover_core::history::{self, Event};
 use failover_core::name::{LabelValue, Role};
-use failover_core::plan::is_on;
+use failover_core::node::{self, Stay};
 use failover_core::topology::{Active, ServiceState};
 use maud::{Markup, html};
 
@@ -88,16 +87,15 @@ fn overview(view: &Arc<View>) -> Overview {
     let now = clock::now();
     let states: Vec<_> =
         view.config.services().map(|service| ServiceState::read(service, &view.tree)).collect();
-    let at = states.iter().flat_map(|state| &state.settings).filter_map(|setting| match &setting.current {
-        Some(Value::String(label)) if setting.setting.kind == SettingKind::Node => {
-            LabelValue::new(label).ok()
-        }
-        _ => None,
-    });
-    let labels: BTreeSet<LabelValue> = at.collect();
-    let count =
-        |label: LabelValue| (label.clone(), states.iter().filter(|state| is_on(state, &label)).count());
-    let nodes = labels.into_iter().map(count).collect();
+    let labels = states.iter().flat_map(|state| node::labels(state, &view.tree));
+    let labels: BTreeSet<LabelValue> = labels.filter_map(|label| LabelValue::new(&label).ok()).collect();
+    let is_on =
+        |state: &&ServiceState<'_>, label: &LabelValue| node::stay(state, label, &view.tree) == Stay::There;
+    let count = |label: LabelValue| {
+        let number = states.iter().filter(|state| is_on(state, &label)).count();
+        (number > 0).then_some((label, number))
+    };
+    let nodes = labels.into_iter().filter_map(count).collect();
     let line = |state: ServiceState<'_>| {
         let service = state.service;
         let (active, to) = (state.active(), other_role(state.active()));

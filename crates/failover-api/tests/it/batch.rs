@@ -169,6 +169,42 @@ fn everything_on_a_node_moves_and_what_is_elsewhere_stays() {
 }
 
 #[test]
+fn who_may_be_on_the_node_too_is_named_in_answers_commit_and_history() {
+    // No setting tells where jellyfin runs.
+    let setting = "  jellyfin:\n    settings:\n      - {target: {kind: Deployment, name: jellyfin, namespace: media}, field: spec.paused, primary: false, backup: true}\n";
+    let scene =
+        Scene::with(Repository::of(&["jellyfin", "sonarr"]), &format!("{}{setting}", config(&["sonarr"])));
+    let server = scene.serve();
+    let body = json!({"from_node_label": "primary", "to": "backup"});
+    let named = json!(["jellyfin"]);
+    let mut dry = body.clone();
+    dry["dry-run"] = json!(true);
+    assert_eq!(post(&server, &dry, &[]).json["not_chosen"], named);
+    let cli = Cli::new(scene.config().parent().unwrap()).with("FAILOVER_API_REPO", scene.repository.path());
+    let typed = ["promote", "--from-node-label", "primary", "--dry-run"];
+    let said = "not chosen, since where they run cannot be told: jellyfin; name them to move them, too";
+    assert!(cli.run(typed).ended(0).stdout.contains(said), "{}", cli.run(typed).ended(0).stdout);
+    let page = server.get("/plan?which=on:primary&to=backup").text;
+    assert!(page.contains("Where these run cannot be told") && page.contains("/services/jellyfin"), "{page}");
+
+    let reply = post(&server, &body, &[("idempotency-key", "night-4")]);
+    let commit = reply.commit().to_owned();
+    assert_eq!((with_outcome(&reply, "moved"), &reply.json["not_chosen"]), (vec!["sonarr"], &named));
+    let trailers = scene.repository.trailers(&commit);
+    assert!(trailers.contains(&("Not-Chosen".to_owned(), "jellyfin".to_owned())), "{trailers:?}");
+    let replayed = post(&scene.serve(), &body, &[("idempotency-key", "night-4")]);
+    assert_eq!((replayed.commit(), &replayed.json["not_chosen"]), (commit.as_str(), &named));
+    assert_eq!(server.get("/api/history").json["history"][0]["not_chosen"], named);
+    // The second call does not say that nobody is there.
+    let again = post(&server, &body, &[]);
+    again.assert_problem(422, "nothing-selected");
+    let detail = again.json["detail"].as_str().unwrap();
+    assert!(detail.contains("known to be") && detail.contains("cannot be told: jellyfin"), "{}", again.text);
+    let all = post(&server, &json!({"all": true, "to": "backup", "dry-run": true}), &[]);
+    assert_eq!(all.json.get("not_chosen"), None, "{}", all.text);
+}
+
+#[test]
 fn a_key_finds_a_batch_although_a_service_of_it_was_there_already() {
     let scene = Scene::new(&["jellyfin", "radarr", "sonarr"]);
     let server = scene.serve();

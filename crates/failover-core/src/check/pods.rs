@@ -49,9 +49,9 @@ impl Found<'_, '_> {
             .map(|setting| setting.setting.value(self.to.other()).to_string())
             .collect();
         for mount in needs.mounts.iter().filter(|mount| left.contains(&mount.value)) {
-            // The value of an alias stands at the anchor.
-            if own.iter().any(|setting| setting.place == mount.place || setting.setting.field == mount.field)
-            {
+            // The text of an alias stands elsewhere.
+            let is_field = |setting: &SettingState<'_>| setting.setting.field == mount.field;
+            if own.iter().any(|setting| setting.place == mount.place || is_field(setting)) {
                 continue;
             }
             let detail = format!(

@@ -130,11 +130,12 @@ impl<'a> ServiceReader<'_, 'a> {
 }
 
 /// What the field is for: the claim of a pod's volume or a label of its node selector, or the same in the values of
-/// common charts.
+/// common charts; also where an operation of a JSON 6902 patch sets it.
 fn kind_of(field: &FieldPath) -> SettingKind {
-    match field.segments() {
-        [.., Segment::Key(key)] if key == "claimName" || key == "existingClaim" => SettingKind::Claim,
-        [.., Segment::Key(parent), Segment::Key(_)] if parent == "nodeSelector" => SettingKind::Node,
+    let keys = field.keys();
+    match keys.iter().map(AsRef::as_ref).collect::<Vec<&str>>().as_slice() {
+        [.., "claimName" | "existingClaim"] => SettingKind::Claim,
+        [.., "nodeSelector", _] => SettingKind::Node,
         _ => SettingKind::Field,
     }
 }

@@ -162,6 +162,12 @@ impl Listing {
         open.map(|folder| if folder.is_empty() { "." } else { folder }).collect()
     }
 
+    /// Whether the variable is known to be a label's value in a node selector.
+    pub(crate) fn chooses_nodes(&self, filling: &Filling<'_>) -> bool {
+        let files = self.index.variables.get(filling.variable).map(Vec::as_slice).unwrap_or_default();
+        files.iter().flat_map(|path| self.uses(path, filling)).any(|one| one.stand == Stand::Node)
+    }
+
     /// Whether anything that a Flux `Kustomization` builds takes variables from there; others may be anybody's.
     pub(crate) fn fills(&self, filling: &Filling<'_>) -> bool {
         match filling.by {

@@ -176,6 +176,11 @@ impl Listing {
         Some((&object.path, self.documents(&object.path).get(object.index)?))
     }
 
+    /// Whether a kustomization uses the file as a patch.
+    pub(crate) fn is_patch(&self, path: &RepoPath) -> bool {
+        self.index.patches.contains_key(path)
+    }
+
     /// Every object, once for each name that a build gives it; patches are none.
     pub(crate) fn objects(&self) -> impl Iterator<Item = BuiltObject<'_>> {
         let files = self.files.keys().filter(|path| !self.index.patches.contains_key(*path));
@@ -361,8 +366,8 @@ impl Listing {
                 }
             }
         }
-        for (path, document) in self.named(target).filter(|(_, document)| group_of(&document.kind).is_some())
-        {
+        let others = self.named(target).filter(|(_, document)| !is_kind(document, target));
+        for (path, document) in others.filter(|(_, document)| group_of(&document.kind).is_some()) {
             for identity in self.identities(path, document).filter(|identity| identity.is(target)) {
                 let place = document.place.line;
                 near.push(format!(

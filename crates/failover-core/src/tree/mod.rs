@@ -9,6 +9,7 @@ mod index;
 mod listing;
 mod find;
 mod covering;
+mod fill;
 mod mounted;
 mod filling;
 mod patched;
@@ -16,7 +17,9 @@ mod sets;
 mod alteration;
 
 pub(crate) use alteration::{Alteration, alterations};
+pub(crate) use covering::Covering;
 pub use facts::{DocumentFacts, Documents, FileFacts, is_kustomization};
+pub(crate) use fill::fill;
 pub(crate) use filling::{Filled, Filling, places};
 pub(crate) use find::{BuiltObject, unreadable};
 pub use find::{Found, Unbuilt};

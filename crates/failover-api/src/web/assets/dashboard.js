@@ -256,6 +256,8 @@ const move = (form) => {
       ...(line.detail ? [element("p", line.detail)] : []), ...(line.hint ? [element("p", line.hint, { class: "hint" })] : []),
     ], { class: "block" }));
     const rest = [...folded("Moved, in this order", moved), ...folded("There already", there)];
+    const may = answer.not_chosen ?? [];
+    if (may.length) rest.push(element("p", `Not chosen, since where they run cannot be told: ${may.join(", ")}. Select them on the first page to move them, too.`, { class: "problem" }));
     if (left.length) rest.push(element("h3", "Left where they are"), element("ul", stays, { class: "findings", role: "list" }));
     return { set, refused: left.length, rest };
   };
