@@ -132,6 +132,7 @@ impl Reader {
         let restraints = Restraints {
             holds: Arc::new(holds_file(holds)),
             failovers: Arc::new(history::failovers(&self.records, &events)),
+            last_moves: Arc::new(history::last_moves(&events)),
         };
         let tree = Tree { revision: Revision { branch, commit }, listing, sources, restraints };
         let problems = config.services().flat_map(|service| {

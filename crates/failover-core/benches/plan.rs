@@ -267,6 +267,7 @@ fn intent(count: usize) -> Intent {
         reason: None,
         requested_by: None,
         expect: None,
+        alarm_began: None,
         force: BTreeSet::new(),
         operation: OperationId::new("bench").unwrap(),
         idempotency_key: None,

@@ -206,6 +206,7 @@ impl Audit<'_> {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation,
             idempotency_key: None,
@@ -230,7 +231,8 @@ impl Audit<'_> {
                 );
             }
             Ok(plan) => {
-                for finding in plan.findings {
+                // Who else mounts a claim is said below, with what to do about it.
+                for finding in plan.findings.into_iter().filter(|one| one.check != Check::ClaimInUse) {
                     let level = match finding.verdict {
                         Verdict::Block => Level::Error,
                         Verdict::Warn => Level::Warning,

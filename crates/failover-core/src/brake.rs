@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::change::pending;
 use crate::check::{Check, Finding, Verdict};
 use crate::config::{Hold, Service};
-use crate::name::Role;
-use crate::restraint::{Failover, Restraints};
+use crate::name::{Role, ServiceName};
+use crate::restraint::{Failover, LastMove, Restraints};
 use crate::topology::ServiceState;
 
 /// A cooldown that is not over.
@@ -16,6 +16,39 @@ pub struct Cooldown<'r> {
     pub after: &'r Failover,
     /// When it is over.
     pub until: Timestamp,
+}
+
+/// A service that was moved after an alarm about it had begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overtaken {
+    /// The service.
+    pub service: ServiceName,
+    /// When the alarm began.
+    pub began: Timestamp,
+    /// The move.
+    pub by: LastMove,
+}
+
+impl Overtaken {
+    /// Why the alarm moves nothing.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { service, began, by: LastMove { commit, at } } = self;
+        format!("the alarm began at {began}, and {service} was moved after that, at {at} by {commit}")
+    }
+}
+
+/// The first of `services` that was moved after an alarm that began at `began`: the alarm is no news to whoever did that.
+#[must_use]
+pub fn overtaken<'s>(
+    mut services: impl Iterator<Item = &'s ServiceName>,
+    began: Timestamp,
+    restraints: &Restraints,
+) -> Option<Overtaken> {
+    services.find_map(|service| {
+        let by = restraints.last_moves.get(service).filter(|last| last.at > began)?;
+        Some(Overtaken { service: service.clone(), began, by: by.clone() })
+    })
 }
 
 /// The cooldown of `service`, if it has one that is not over.

@@ -137,11 +137,11 @@ codes! {
     ServiceNotFound "service-not-found" Problem 404 "No service of this name is configured.";
     OperationNotFound "operation-not-found" Problem 404 "This process knows no operation of this id.";
     NothingSelected "nothing-selected" Problem 422 "No service is selected.";
-    IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another move.";
-    CrossOrigin "cross-origin" Problem 403 "A page of another origin may not move services.";
+    IdempotencyKeyReused "idempotency-key-reused" Problem 422 "The idempotency key belongs to another request.";
+    CrossOrigin "cross-origin" Problem 403 "A page of another origin may not change anything.";
     AuthenticationNotConfigured "authentication-not-configured" Problem 403
-        "Moves are answered only on a loopback address unless told otherwise.";
-    ReadOnly "read-only" Problem 403 "The server answers no moves.";
+        "Changes are made only for a loopback address unless told otherwise.";
+    ReadOnly "read-only" Problem 403 "The server only shows, and changes nothing.";
     TokenMissing "token-missing" Problem 401 "The call needs a token.";
     TokenUnknown "token-unknown" Problem 401 "The token is not known.";
     RoleTooSmall "role-too-small" Problem 403 "The caller's role does not allow this.";
@@ -167,10 +167,11 @@ codes! {
     ExpectationFailed "expectation-failed" Refusal 412 "The service is not where the caller believed it to be.";
     CheckBlocked "check-blocked" Refusal 409 "A check blocks the move.";
     Held "held" Refusal 423 "A hold or a cooldown stands against it.";
-    WorkTreeChanged "work-tree-changed" Refusal 409 "Files of the clone have changes that are not committed.";
+    WorkTreeChanged "work-tree-changed" Refusal 409
+        "The clone has changes that are not committed, or something is under way in it.";
 
     // The server itself.
-    Busy "busy" Failure 503 "Earlier moves, or plans, are still under way.";
+    Busy "busy" Failure 503 "Earlier operations, or plans, are still under way.";
     AuthenticationUnavailable "authentication-unavailable" Failure 503 "Nobody can say who the caller is.";
 
     // The Kubernetes API.
@@ -249,6 +250,18 @@ impl Code {
                 | Self::ShuttingDown
         )
     }
+
+    /// Whether services are moved all the same: only somebody is not told of it.
+    #[must_use]
+    pub fn leaves_moves_alone(self) -> bool {
+        matches!(
+            self,
+            Self::ReceiversInvalid
+                | Self::ReceiverFailed
+                | Self::NotificationsInvalid
+                | Self::NotificationFailed
+        )
+    }
 }
 
 impl fmt::Display for Code {
@@ -310,12 +323,30 @@ impl Problem {
         self
     }
 
+    /// What is wrong, with the service that it is about.
+    #[must_use]
+    pub fn named(&self) -> String {
+        let text = self.to_string();
+        self.service.as_deref().map_or_else(|| text.clone(), |service| named(service.as_str(), &text))
+    }
+
     /// The same problem, placed in `file`.
     #[must_use]
     pub fn in_file(mut self, file: &RepoPath, place: Option<Place>) -> Self {
         self.file = Some(file.clone());
         self.place = place;
         self
+    }
+}
+
+/// A text about a service, with the service's name before it unless the text begins with that or quotes it.
+#[must_use]
+pub fn named(service: &str, text: &str) -> String {
+    let begins = text.strip_prefix(service).is_some_and(|rest| rest.starts_with(' '));
+    if begins || text.contains(&format!("{service:?}")) {
+        text.to_owned()
+    } else {
+        format!("{service}: {text}")
     }
 }
 
@@ -335,6 +366,20 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_is_named_once() {
+        let problem =
+            |detail: &str| Problem::new(Code::Held, detail, "").of(&ServiceName::new("sonarr").unwrap());
+        assert_eq!(problem("sonarr is held").named(), "sonarr is held");
+        assert_eq!(problem("every service is held").named(), "sonarr: every service is held");
+        assert_eq!(
+            problem("no service \"sonarr\" is configured").named(),
+            "no service \"sonarr\" is configured"
+        );
+        assert_eq!(problem("sonarr-two is held").named(), "sonarr: sonarr-two is held");
+        assert_eq!(Problem::new(Code::Held, "every service is held", "").named(), "every service is held");
+    }
 
     #[test]
     fn only_what_is_known_ends_as_if_nothing_was_committed() {

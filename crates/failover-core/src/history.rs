@@ -1,14 +1,15 @@
 //! What happened, read back from commit messages. There is no other record.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::holding::{HoldIntent, HoldTrailers, Scopes, Verb};
+use crate::holding::{End, HoldIntent, HoldTrailers, Scopes, Verb, Wanted};
 use crate::intent::{Intent, Selection};
 use crate::message::{self, Trailers};
 use crate::name::{CommitId, IdempotencyKey, OperationId, Role, ServiceName};
-use crate::restraint::{Failover, Failovers};
+use crate::restraint::{Failover, Failovers, LastMove};
 
 /// A commit as Git has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
+    /// For how long it holds them, when it was asked for so.
+    #[serde(skip)]
+    pub length: Option<Duration>,
     /// When the move was planned, by the clock of whoever made it.
     #[serde(skip)]
     pub planned: Option<Timestamp>,
@@ -148,8 +152,8 @@ impl Event {
         same && self.to.is_none_or(|to| to == intent.to) && (intent.partial || self.refused.is_empty())
     }
 
-    /// Whether this is what `intent` asks for: the same of the same services. That a hold ends at another time, as it does
-    /// when it was asked for by its length, makes no difference.
+    /// Whether this is what `intent` asks for: the same of the same services, for the same reason, with the same end. A hold
+    /// that is asked for by its length ends at another time with each repetition; then the length counts.
     #[must_use]
     pub fn answers_hold(&self, intent: &HoldIntent) -> bool {
         let same = match &intent.scopes {
@@ -159,7 +163,16 @@ impl Event {
                 self.selection.is_none() && all.collect::<BTreeSet<_>>() == names.iter().collect()
             }
         };
-        same && self.kind == EventKind::from(intent.verb())
+        let same_end = match &intent.wanted {
+            Wanted::Release { .. } => true,
+            Wanted::Hold { end: End::For { length, .. }, .. } => self.length == Some(*length),
+            Wanted::Hold { end: end @ (End::Released | End::Until(_)), .. } => {
+                self.length.is_none() && self.until == end.until()
+            }
+        };
+        // As it is read back from a commit.
+        let reason = intent.reason().map(|reason| reason.as_str().trim());
+        same && same_end && self.reason.as_deref() == reason && self.kind == EventKind::from(intent.verb())
     }
 
     /// Whether it is about `service`, by its name or with every other.
@@ -203,6 +216,19 @@ pub fn last_of<'a>(events: &'a [Event], service: &ServiceName) -> Option<&'a Eve
     events.iter().find(|event| event.kind.is_move() && event.services.contains(service))
 }
 
+/// The newest event that moved each service, by its name.
+#[must_use]
+pub fn last_moves(events: &[Event]) -> BTreeMap<ServiceName, LastMove> {
+    let mut newest = BTreeMap::new();
+    for event in events.iter().filter(|event| event.kind.is_move()) {
+        for service in &event.services {
+            let last = || LastMove { commit: event.commit.clone(), at: event.time };
+            newest.entry(service.clone()).or_insert_with(last);
+        }
+    }
+    newest
+}
+
 /// When services were failed over, read from the `events` in `commits`, newest first.
 ///
 /// Only moves that were asked of this program count, not what people made of them, and not the way back.
@@ -235,6 +261,7 @@ fn read(commit: &CommitRecord, older: &HashMap<&CommitId, Event>) -> Option<Even
         selection: None,
         to: None,
         until: None,
+        length: None,
         planned: None,
         reason: None,
         requested_by: None,
@@ -280,6 +307,7 @@ fn held(trailers: HoldTrailers, base: Event) -> Event {
         selection,
         already_there: trailers.already_there.into_iter().collect(),
         until: trailers.until,
+        length: trailers.length,
         reason: trailers.reason,
         requested_by: trailers.requested_by,
         operation_id: Some(trailers.operation_id),

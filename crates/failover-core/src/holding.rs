@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::code::{Code, Problem};
-use crate::config::{Config, Hold, Holds, Scope};
+use crate::config::{Config, Hold, Holds, Scope, parse_duration, written_duration};
 use crate::message::{reason_in, trailers};
 use crate::name::{Actor, IdempotencyKey, OperationId, Reason, Revision, ServiceName};
 use crate::plan::unknown_service;
@@ -39,7 +40,7 @@ impl Scopes {
 }
 
 /// One request to hold services, or to release them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldIntent {
     /// What it is about.
     pub scopes: Scopes,
@@ -60,14 +61,48 @@ pub enum Wanted {
     Hold {
         /// Why.
         reason: Reason,
-        /// Until when; until they are released when `None`.
-        until: Option<Timestamp>,
+        /// When they end.
+        end: End,
     },
     /// That there are none.
     Release {
         /// Why.
         reason: Option<Reason>,
     },
+}
+
+/// When a hold ends, as it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// When it is released.
+    Released,
+    /// At this time.
+    Until(Timestamp),
+    /// So long after it was asked for.
+    For {
+        /// How long, in whole seconds.
+        length: Duration,
+        /// The time that this comes to.
+        until: Timestamp,
+    },
+}
+
+impl End {
+    /// So long after `now`; `None` when that is beyond all times.
+    #[must_use]
+    pub fn after(now: Timestamp, length: Duration) -> Option<Self> {
+        let until = now.checked_add(SignedDuration::try_from(length).ok()?).ok()?;
+        Some(Self::For { length, until })
+    }
+
+    /// Until when; until it is released when `None`.
+    #[must_use]
+    pub fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Released => None,
+            Self::Until(until) | Self::For { until, .. } => Some(until),
+        }
+    }
 }
 
 /// Which of the two it is.
@@ -192,8 +227,9 @@ pub fn plan(
         let detail = "the list of services is empty";
         problems.push(Problem::new(Code::NothingSelected, detail, "name services, or say all"));
     }
-    if let Wanted::Hold { until: Some(until), .. } = &intent.wanted
-        && *until <= now
+    if let Wanted::Hold { end, .. } = &intent.wanted
+        && let Some(until) = end.until()
+        && until <= now
     {
         let detail = format!("until is {until}, which is past: it is {now} here");
         problems.push(Problem::new(Code::InvalidRequest, detail, "give a time that is still to come"));
@@ -213,7 +249,7 @@ pub fn plan(
                 Some(_) => HoldOutcome::Released,
                 None => HoldOutcome::Unchanged,
             },
-            Wanted::Hold { reason, until } => match known {
+            Wanted::Hold { reason, end } => match known {
                 Some(known) if known.owner != intent.requested_by && !known.is_expired(now) => {
                     problems.push(elses(known, now));
                     continue;
@@ -221,7 +257,7 @@ pub fn plan(
                 Some(known)
                     if known.owner == intent.requested_by
                         && known.reason == *reason
-                        && known.until == *until =>
+                        && known.until == end.until() =>
                 {
                     HoldOutcome::Unchanged
                 }
@@ -231,7 +267,7 @@ pub fn plan(
                         owner: intent.requested_by.clone(),
                         reason: reason.clone(),
                         since: Some(now),
-                        until: *until,
+                        until: end.until(),
                         place: Holds::UNWRITTEN,
                     });
                     HoldOutcome::Held
@@ -282,8 +318,14 @@ fn compose(intent: &HoldIntent, lines: &[(Scope, HoldOutcome)], now: Timestamp) 
         };
         let _ = writeln!(text, "{key}: {name}");
     }
-    if let Wanted::Hold { until: Some(until), .. } = &intent.wanted {
-        let _ = writeln!(text, "Until: {until}");
+    if let Wanted::Hold { end, .. } = &intent.wanted {
+        if let Some(until) = end.until() {
+            let _ = writeln!(text, "Until: {until}");
+        }
+        // A repeated request has another end, and the same length.
+        if let End::For { length, .. } = end {
+            let _ = writeln!(text, "For: {}", written_duration(*length));
+        }
     }
     let _ = writeln!(text, "Requested-By: {}", intent.requested_by);
     if let Some(key) = &intent.idempotency_key {
@@ -304,6 +346,8 @@ pub struct HoldTrailers {
     pub already_there: BTreeSet<ServiceName>,
     /// Until when.
     pub until: Option<Timestamp>,
+    /// For how long, when it was asked for so.
+    pub length: Option<Duration>,
     /// Why.
     pub reason: Option<String>,
     /// Who asked for it.
@@ -344,6 +388,7 @@ impl HoldTrailers {
             scopes,
             already_there,
             until: first("Until").and_then(|time| time.parse().ok()),
+            length: first("For").and_then(parse_duration),
             reason: reason_in(message),
             requested_by: first("Requested-By").map(str::to_owned),
             idempotency_key: first("Idempotency-Key").and_then(|key| IdempotencyKey::new(key).ok()),

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::check::Check;
 use crate::name::{Actor, CommitId, IdempotencyKey, LabelValue, OperationId, Reason, Role, ServiceName};
 use crate::topology::Active;
@@ -22,6 +24,9 @@ pub struct Intent {
     pub requested_by: Option<Actor>,
     /// What the caller believes to be true now.
     pub expect: Option<Expectation>,
+    /// When the alarm began that asks for this by itself. Whoever moved a service after that knew of it, so the alarm is
+    /// no reason to move anything.
+    pub alarm_began: Option<Timestamp>,
     /// Checks whose block the caller overrides.
     pub force: BTreeSet<Check>,
     /// Names this move; the same in every attempt.

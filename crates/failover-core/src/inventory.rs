@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::field::{FieldPath, Segment};
 use crate::name::RepoPath;
 use crate::tree::{Replication, Tree};
+use crate::workload::{Mount, Needs, Reader};
 use crate::yaml::{Anchors, Node, Place};
 
 /// Everything that moves depend on.
@@ -83,19 +83,6 @@ pub struct Workload {
     pub replicas: Option<String>,
 }
 
-/// A field with a text: the claim of a volume, or the value of a node label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// The volume's name, or the label's key.
-    pub of: String,
-    /// The claim, or the label's value, as written.
-    pub value: String,
-    /// The field.
-    pub field: FieldPath,
-    /// Where the value stands.
-    pub place: Place,
-}
-
 /// Two claims of which one takes the other's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
@@ -127,7 +114,8 @@ impl Inventory {
             else {
                 continue;
             };
-            let reader = Reader { anchors: Anchors::of(root), root: object_at(root, object.place) };
+            let anchors = Anchors::of(root);
+            let reader = Reader { anchors: &anchors, root: object_at(root, object.place) };
             let (namespace, name) = (object.namespace, object.name);
             let (kind, path, place) = (object.kind.to_owned(), object.path.clone(), object.place);
             let origin = Origin { kind, namespace, name, path, place };
@@ -236,26 +224,17 @@ impl Inventory {
             "PersistentVolume" => {
                 let claim = text(&["spec", "claimRef", "namespace"]).zip(text(&["spec", "claimRef", "name"]));
                 let claim = claim.map(|(namespace, name)| ClaimName { namespace, name });
-                let (storage, nodes) = (text(&["spec", "capacity", "storage"]), reader.required_nodes());
+                let (storage, nodes) = (text(&["spec", "capacity", "storage"]), required_nodes(reader));
                 self.volumes.insert(origin.name.clone(), Volume { origin, storage, claim, nodes });
             }
-            "HelmRelease" => {
-                let mut workload =
-                    Workload { origin, mounts: Vec::new(), labels: Vec::new(), replicas: None };
-                if let Some(values) = reader.at(&["spec", "values"]) {
-                    let way = ["spec", "values"].map(|key| Segment::Key(key.to_owned()));
-                    reader.values(values, &mut way.to_vec(), &mut workload);
-                }
-                self.workloads.push(workload);
-            }
             kind => {
-                let Some(pod) = pod_spec(kind) else { return };
-                let (mounts, labels) = reader.pod(pod);
+                let Some(needs) = Needs::read(kind, reader) else { return };
+                let replicas = (kind != "HelmRelease").then(|| text(&["spec", "replicas"])).flatten();
                 self.workloads.push(Workload {
                     origin,
-                    mounts,
-                    labels,
-                    replicas: text(&["spec", "replicas"]),
+                    mounts: needs.mounts,
+                    labels: needs.labels,
+                    replicas,
                 });
             }
         }
@@ -293,18 +272,6 @@ fn is_replica_of(destination: &str, source: &str) -> bool {
     rest != bare(destination, &[]) && rest == bare(source, &from)
 }
 
-/// Where a kind of workload describes its pods.
-fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
-    match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
-            Some(&["spec", "template", "spec"])
-        }
-        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
-        "Pod" => Some(&["spec"]),
-        _ => None,
-    }
-}
-
 /// The document, or the item of a list in it that starts there.
 fn object_at(root: &Node, place: Place) -> &Node {
     if root.place == place {
@@ -314,112 +281,13 @@ fn object_at(root: &Node, place: Place) -> &Node {
     items.iter().find(|item| item.place == place).unwrap_or(root)
 }
 
-struct Reader<'a> {
-    anchors: Anchors<'a>,
-    root: &'a Node,
-}
-
-impl<'a> Reader<'a> {
-    fn get(&self, node: &'a Node, path: &[&str]) -> Option<&'a Node> {
-        path.iter().try_fold(node, |node, key| self.anchors.get(node, key))
-    }
-
-    fn at(&self, path: &[&str]) -> Option<&'a Node> {
-        self.get(self.root, path)
-    }
-
-    fn text_in(&self, node: &'a Node, path: &[&str]) -> Option<String> {
-        let text = self.get(node, path)?.as_text()?;
-        (!text.is_empty()).then(|| text.to_owned())
-    }
-
-    fn text(&self, path: &[&str]) -> Option<String> {
-        self.text_in(self.root, path)
-    }
-
-    fn items(&self, node: Option<&'a Node>) -> Vec<&'a Node> {
-        node.map(Node::items).unwrap_or_default().iter().map(|item| self.anchors.resolve(item)).collect()
-    }
-
-    fn required_nodes(&self) -> BTreeMap<String, Vec<String>> {
-        let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let terms = self.at(&["spec", "nodeAffinity", "required", "nodeSelectorTerms"]);
-        for term in self.items(terms) {
-            for expression in self.items(self.get(term, &["matchExpressions"])) {
-                if self.text_in(expression, &["operator"]).as_deref() != Some("In") {
-                    continue;
-                }
-                let Some(key) = self.text_in(expression, &["key"]) else { continue };
-                let values = self.items(self.get(expression, &["values"]));
-                let values = values.into_iter().filter_map(|value| Some(value.as_text()?.to_owned()));
-                nodes.entry(key).or_default().extend(values);
-            }
-        }
-        nodes
-    }
-
-    fn pod(&self, pod: &[&str]) -> (Vec<Mount>, Vec<Mount>) {
-        let keys = |more: &[&str]| -> Vec<Segment> {
-            pod.iter().chain(more).map(|key| Segment::Key((*key).to_owned())).collect()
-        };
-        let Some(spec) = self.at(pod) else { return (Vec::new(), Vec::new()) };
-        let mut mounts = Vec::new();
-        for volume in self.items(self.get(spec, &["volumes"])) {
-            let Some(of) = self.text_in(volume, &["name"]) else { continue };
-            let Some(node) = self.get(volume, &["persistentVolumeClaim", "claimName"]) else { continue };
-            let Some(value) = node.as_text() else { continue };
-            let mut way = keys(&["volumes"]);
-            way.push(Segment::Item { key: "name".to_owned(), value: of.clone() });
-            way.push(Segment::Key("persistentVolumeClaim".to_owned()));
-            let (value, field) = (value.to_owned(), FieldPath::through(way, "claimName"));
-            mounts.push(Mount { of, value, field, place: node.place });
-        }
-        let selector = self.get(spec, &["nodeSelector"]);
-        (mounts, selector.map(|node| self.labels(node, &keys(&["nodeSelector"]))).unwrap_or_default())
-    }
-
-    fn labels(&self, selector: &'a Node, way: &[Segment]) -> Vec<Mount> {
-        let labels = selector.entries().iter().filter_map(|(key, value)| {
-            let (of, value) = (key.as_text()?.to_owned(), self.anchors.resolve(value));
-            let field = FieldPath::through(way.iter().cloned(), &of);
-            Some(Mount { of, value: value.as_text()?.to_owned(), field, place: value.place })
-        });
-        labels.collect()
-    }
-
-    /// Claims and node selectors in a chart's values, by the names that charts give them.
-    fn values(&self, node: &'a Node, way: &mut Vec<Segment>, found: &mut Workload) {
-        // Values that merge each other in have no end.
-        if way.len() > 16 {
-            return;
-        }
-        for (key, value) in node.entries() {
-            let (Some(key), value) = (key.as_text(), self.anchors.resolve(value)) else { continue };
-            if key == "nodeSelector" {
-                way.push(Segment::Key(key.to_owned()));
-                found.labels.extend(self.labels(value, way));
-                way.pop();
-            } else if let Some(text) = value.as_text() {
-                if matches!(key, "existingClaim" | "claimName") && !text.is_empty() {
-                    let of = match way.last() {
-                        Some(Segment::Key(name)) => name.clone(),
-                        Some(Segment::Item { value, .. }) => value.clone(),
-                        None => String::new(),
-                    };
-                    let field = FieldPath::through(way.iter().cloned(), key);
-                    found.mounts.push(Mount { of, value: text.to_owned(), field, place: value.place });
-                }
-            } else {
-                way.push(Segment::Key(key.to_owned()));
-                self.values(value, way, found);
-                for item in self.items(Some(value)) {
-                    let Some(name) = self.text_in(item, &["name"]) else { continue };
-                    way.push(Segment::Item { key: "name".to_owned(), value: name });
-                    self.values(item, way, found);
-                    way.pop();
-                }
-                way.pop();
-            }
+/// The node labels that a volume requires, each with the values that fit.
+fn required_nodes(reader: &Reader<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for term in reader.terms(reader.at(&["spec", "nodeAffinity", "required"])) {
+        for wish in term.into_iter().filter(|wish| wish.operator == "In") {
+            nodes.entry(wish.key).or_default().extend(wish.values);
         }
     }
+    nodes
 }

@@ -10,6 +10,7 @@ pub mod notice;
 pub mod config;
 pub mod restraint;
 pub mod manifest;
+pub mod workload;
 pub mod tree;
 pub mod inventory;
 pub mod topology;

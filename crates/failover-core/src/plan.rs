@@ -8,7 +8,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::brake;
+use crate::brake::{self, Overtaken};
 use crate::change::{Move, Refused, pending};
 use crate::check::{self, Check, Finding, Verdict};
 use crate::code::{Code, Problem};
@@ -43,6 +43,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The findings that stop the move: they block and the caller does not override them.
     pub blocked_by: Vec<Finding>,
+    /// Why the alarm that asks for the move is no reason to move anything; the plan is empty then.
+    pub overtaken: Option<Overtaken>,
     /// The commit message.
     pub message: String,
 }
@@ -75,6 +77,20 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
+
+    fn of_old_alarm(overtaken: Overtaken, to: Role, tree: &Tree) -> Self {
+        Self {
+            base: tree.revision.clone(),
+            to,
+            moves: Vec::new(),
+            refused: Vec::new(),
+            files: Vec::new(),
+            findings: Vec::new(),
+            blocked_by: Vec::new(),
+            overtaken: Some(overtaken),
+            message: String::new(),
+        }
+    }
 }
 
 /// Decides how to carry out `intent` on `tree`.
@@ -82,10 +98,19 @@ impl Plan {
 /// # Errors
 /// Every problem of every service that stands in the way; nothing is ever left out of a plan silently. A partial move
 /// is rejected only when it has nothing to be about.
+///
+/// An alarm that is older than the last move of a service moves nothing, whatever else stands against it.
 pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Result<Plan, Rejection> {
+    let (states, mut refused) = select(config, intent, tree)?;
+    if refused.is_empty()
+        && let Some(began) = intent.alarm_began
+        && let Some(overtaken) =
+            brake::overtaken(states.iter().map(ServiceState::name), began, &tree.restraints)
+    {
+        return Ok(Plan::of_old_alarm(overtaken, intent.to, tree));
+    }
     // Who cannot read what is held must take everything for held.
     tree.restraints.holds.known().map_err(Rejection::Problems)?;
-    let (states, mut refused) = select(config, intent, tree)?;
     if let Some(unmet) = intent.expect.as_ref().and_then(|expected| unmet(expected, tree)) {
         let is_all = refused.is_empty() || intent.partial;
         return Err(if is_all { Rejection::Expectation(unmet) } else { rejection(&refused, vec![unmet]) });
@@ -152,7 +177,7 @@ pub fn plan(config: &Config, intent: &Intent, tree: &Tree, now: Timestamp) -> Re
     let parts = Parts { moves: &moves, refused: &refused, forced: &forced };
     let message = message::compose(intent, parts, now);
     let (base, to) = (tree.revision.clone(), intent.to);
-    Ok(Plan { base, to, moves, refused, files, findings, blocked_by, message })
+    Ok(Plan { base, to, moves, refused, files, findings, blocked_by, overtaken: None, message })
 }
 
 /// The services that `intent` is about, in their order, and the names that are none.

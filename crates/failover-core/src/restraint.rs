@@ -1,4 +1,4 @@
-//! What the branch itself says against moves: holds, and how recently services were failed over.
+//! What the branch itself says against moves: holds, how recently services were failed over, and who moved them last.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,17 @@ pub struct Restraints {
     pub holds: Arc<HoldsFile>,
     /// The newest failovers.
     pub failovers: Arc<Failovers>,
+    /// The newest move of each service, whoever made it, as far as the commits that are read reach.
+    pub last_moves: Arc<BTreeMap<ServiceName, LastMove>>,
+}
+
+/// The commit that moved a service last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastMove {
+    /// The commit.
+    pub commit: CommitId,
+    /// When it was committed.
+    pub at: Timestamp,
 }
 
 /// The holds file as one commit has it.
@@ -54,7 +65,8 @@ impl HoldsFile {
     pub fn known(&self) -> Result<&Holds, Vec<Problem>> {
         self.holds.as_ref().map_err(|errors| {
             let problem = |error: &crate::config::ConfigError| {
-                let hint = format!("{}; nothing is moved until the file can be read", error.hint);
+                let hint =
+                    format!("{}; nothing is moved, held or released until the file can be read", error.hint);
                 let problem = Problem::new(Code::HoldsUnreadable, error.message.clone(), hint);
                 match RepoPath::new(HOLDS_PATH) {
                     Ok(path) => problem.in_file(&path, Some(error.place)),

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use crate::audit::{Level, audit_services};
 use crate::config;
 use crate::field::{FieldPath, Value};
-use crate::inventory::{Inventory, Mount, Pair, Workload, is_backup_of};
+use crate::inventory::{Inventory, Pair, Workload, is_backup_of};
 use crate::name::ServiceName;
 use crate::restraint::Restraints;
 use crate::tree::{Tree, variable};
+use crate::workload::Mount;
 
 /// Labels that say what a node is, not which one.
 const NO_PLACE: [&str; 5] = [

@@ -1,5 +1,6 @@
 //! Where a service is: its settings as the manifests at one commit have them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::code::{Code, Problem};
@@ -7,7 +8,7 @@ use crate::config::{Service, Setting, SettingKind, Target};
 use crate::field::{FieldPath, Segment, Value};
 use crate::manifest::{self, Embedded, Field, FieldError, FieldErrorKind, Scalar};
 use crate::name::{Role, ServiceName};
-use crate::tree::{Found, Tree, unreadable, variable};
+use crate::tree::{Filled, Filling, Found, Tree, places, unreadable, variable};
 use crate::yaml::{self, Anchors, Node, Place};
 
 /// Where a service is, as the manifests say.
@@ -150,29 +151,45 @@ fn documents<'t>(tree: &'t Tree, found: &Found, target: &Target) -> Result<&'t [
     source.documents().map_err(|error| unreadable(&found.path, error.place, &error.message))
 }
 
-/// The problem of a field that a template fills in, with where its value comes from as far as the repository tells.
+/// The problem of a field that a template fills in, with where its value comes from as far as the repository tells. A
+/// setting of a variable is proposed only where it changes that field and nothing else.
 fn told_where_from(problem: Problem, template: &str, found: &Found, tree: &Tree) -> Problem {
     let Some(variable) = variable(template) else { return problem };
     let covering = tree.listing.covering(&found.path);
     let defined = covering.iter().find_map(|flux| Some((flux, flux.value(variable)?)));
+    let shared = |filling| match tree.listing.filled_by(&filling) {
+        Filled::Nothing | Filled::One => None,
+        Filled::Alike(uses) | Filled::More(uses) => Some(places(&uses)),
+    };
     let hint = if let Some((flux, value)) = defined {
         let (path, line) = (flux.path, flux.place.line);
-        format!(
-            "the value {value:?} comes from the Flux Kustomization in {path}:{line}; configure a setting with target {{kind: Kustomization, name: {}, namespace: {}}} and field spec.postBuild.substitute.{variable}",
-            flux.name, flux.namespace
-        )
+        let from = format!("the value {value:?} comes from the Flux Kustomization in {path}:{line}");
+        match shared(Filling::by(flux, variable)) {
+            None => format!(
+                "{from}; configure a setting with target {{kind: Kustomization, name: {}, namespace: {}}} and field spec.postBuild.substitute.{variable}",
+                flux.name, flux.namespace
+            ),
+            Some(uses) => format!(
+                "{from}, but a change of {variable} would change more than this field ({uses}): write the value itself here, or give the field a variable of its own there and configure a setting for that"
+            ),
+        }
     } else {
-        let mut others: Vec<String> =
-            covering.iter().flat_map(|flux| flux.others().iter().cloned()).collect();
-        others.sort();
-        others.dedup();
-        if others.is_empty() {
+        let others = covering.iter().flat_map(|flux| flux.others().iter().map(move |other| (flux, other)));
+        let others: Vec<_> = others.collect();
+        let named: BTreeSet<&str> = others.iter().map(|(_, other)| other.as_str()).collect();
+        if named.is_empty() {
             return problem;
         }
-        format!(
-            "{variable} is in none of the Kustomizations' substitute; it may come from {}: configure a setting there, or write the value here",
-            others.join(" or ")
-        )
+        let named = named.into_iter().collect::<Vec<_>>().join(" or ");
+        let fillings = others.iter().filter_map(|(flux, other)| Filling::from(flux, other, variable));
+        let from =
+            format!("{variable} is in none of the Kustomizations' substitute; it may come from {named}");
+        match fillings.into_iter().find_map(shared) {
+            None => format!("{from}: configure a setting there, or write the value here"),
+            Some(uses) => format!(
+                "{from}, but a change of {variable} there would change more than this field ({uses}): write the value here"
+            ),
+        }
     };
     Problem { hint, ..problem }
 }

@@ -166,6 +166,15 @@ impl<'a> Anchors<'a> {
         }
     }
 
+    /// The node that an alias stands for; `None` for anything but an alias.
+    #[must_use]
+    pub fn target(&self, node: &Node) -> Option<&'a Node> {
+        match &node.value {
+            NodeValue::Alias(target) => self.0.get(target).copied(),
+            NodeValue::Scalar { .. } | NodeValue::Mapping { .. } | NodeValue::Sequence { .. } => None,
+        }
+    }
+
     /// The value of `key`, also where it comes through an alias or a merge key (`<<`).
     #[must_use]
     pub fn get(&self, node: &'a Node, key: &str) -> Option<&'a Node> {

@@ -10,7 +10,7 @@ use failover_core::check::{Check, Verdict};
 use failover_core::code::Code;
 use failover_core::config::{self, Config, Hold, Holds, Scope};
 use failover_core::history::{CommitRecord, EventKind, events, failovers, find_key, find_operation, last_of};
-use failover_core::holding::{self, HoldIntent, HoldOutcome, HoldPlan, Scopes, Wanted};
+use failover_core::holding::{self, End, HoldIntent, HoldOutcome, HoldPlan, Scopes, Wanted};
 use failover_core::name::{
     Actor, BranchName, CommitId, IdempotencyKey, OperationId, Reason, Revision, ServiceName,
 };
@@ -50,11 +50,21 @@ fn named(names: &[&str]) -> Scopes {
 fn hold(scopes: Scopes, owner: &str, until: Option<&str>) -> HoldIntent {
     HoldIntent {
         scopes,
-        wanted: Wanted::Hold { reason: Reason::new("new disk").unwrap(), until: until.map(time) },
+        wanted: wanted("new disk", until.map_or(End::Released, |until| End::Until(time(until)))),
         requested_by: Actor::new(owner).unwrap(),
         operation: OperationId::new("op-1").unwrap(),
         idempotency_key: Some(IdempotencyKey::new("key-1").unwrap()),
     }
+}
+
+fn wanted(reason: &str, end: End) -> Wanted {
+    Wanted::Hold { reason: Reason::new(reason).unwrap(), end }
+}
+
+/// A hold on sonarr for so many hours from `now` on.
+fn hold_for(hours: u64, now: &str) -> HoldIntent {
+    let end = End::after(time(now), std::time::Duration::from_secs(hours * 3600)).unwrap();
+    HoldIntent { wanted: wanted("new disk", end), ..hold(named(&["sonarr"]), "alice", None) }
 }
 
 fn release(scopes: Scopes) -> HoldIntent {
@@ -155,7 +165,7 @@ fn history_tells_holds_from_moves() {
     assert_eq!(last_of(&found, &name("sonarr")).unwrap().kind, EventKind::Move);
     let key = IdempotencyKey::new("key-1").unwrap();
     let by_key = find_key(&found[2..], &key).unwrap();
-    assert!(by_key.answers_hold(&hold(named(&["sonarr"]), "bob", Some("2026-02-01T00:00:00Z"))));
+    assert!(by_key.answers_hold(&hold(named(&["sonarr"]), "bob", None)));
     assert!(!by_key.answers_hold(&release(named(&["sonarr"]))));
     assert!(!by_key.answers_hold(&hold(named(&["radarr"]), "alice", None)));
     assert!(found[0].answers_hold(&hold(Scopes::All, "alice", None)));
@@ -165,6 +175,42 @@ fn history_tells_holds_from_moves() {
     // By the trailer, not by when the commit was made; and the first commit's parent was not read.
     assert_eq!(failovers.newest[&name("sonarr")].at, time("2026-01-15T12:00:00Z"));
     assert_eq!(failovers.reach, Some(time("2026-01-15T12:00:09Z")));
+}
+
+#[test]
+fn a_repeated_request_asks_for_the_same_hold_and_no_other() {
+    let later = "2026-01-15T15:00:00Z";
+    let sonarr = |until| hold(named(&["sonarr"]), "alice", until);
+    let because = |reason: &str| HoldIntent { wanted: wanted(reason, End::Released), ..sonarr(None) };
+    let asked = [
+        sonarr(None),
+        sonarr(Some("2026-01-15T18:32:15Z")),
+        sonarr(Some("2026-01-15T18:00:00Z")),
+        hold_for(4, NOW),
+        hold_for(5, NOW),
+        because(" another reason "),
+        hold(named(&["radarr"]), "alice", None),
+        hold(named(&["radarr", "sonarr"]), "alice", None),
+        hold(Scopes::All, "alice", None),
+    ];
+    for (first, intent) in asked.iter().enumerate() {
+        let event = events(&[record(1, NOW, plan(intent, None).message)]).remove(0);
+        for (second, again) in asked.iter().enumerate() {
+            assert_eq!(event.answers_hold(again), first == second, "{intent:?} and {again:?}");
+        }
+        // The same length is asked for again a little later.
+        assert_eq!(event.answers_hold(&hold_for(4, later)), *intent == hold_for(4, NOW), "{intent:?}");
+    }
+    let message = plan(&hold_for(4, NOW), None).message;
+    assert!(message.contains("\nUntil: 2026-01-15T18:32:15Z\nFor: 4h\nRequested-By: "), "{message}");
+    let text = plan(&sonarr(None), None).after.unwrap();
+    let why = |reason: Option<&str>| HoldIntent {
+        wanted: Wanted::Release { reason: reason.map(|reason| Reason::new(reason).unwrap()) },
+        ..release(named(&["sonarr"]))
+    };
+    let event = events(&[record(1, NOW, plan(&why(Some("done")), Some(&text)).message)]).remove(0);
+    assert!(event.answers_hold(&why(Some("done"))));
+    assert!(!event.answers_hold(&why(None)) && !event.answers_hold(&why(Some("gone"))));
 }
 
 fn cooldown(failover: Option<&str>, reach: Option<&str>) -> Restraints {

@@ -64,6 +64,7 @@ fn intent(to: Role) -> Intent {
         reason: None,
         requested_by: None,
         expect: None,
+        alarm_began: None,
         force: BTreeSet::new(),
         operation: OperationId::new("one").unwrap(),
         idempotency_key: None,

@@ -73,6 +73,7 @@ fn intent(services: impl Iterator<Item = String>) -> Intent {
         reason: None,
         requested_by: None,
         expect: None,
+        alarm_began: None,
         force: BTreeSet::new(),
         operation: OperationId::new("one").unwrap(),
         idempotency_key: None,

@@ -40,6 +40,8 @@ struct Step {
     key: Option<String>,
     /// When, if it is not the usual time.
     at: Option<Timestamp>,
+    /// When the alarm began that asks for it.
+    alarm_began: Option<Timestamp>,
 }
 
 #[test]
@@ -79,7 +81,9 @@ fn run(scenario: &Path) -> String {
     let mut commits: Vec<CommitRecord> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let mut tree = tree(&config, &files, index);
-        tree.restraints.failovers = Arc::new(history::failovers(&commits, &history::events(&commits)));
+        let events = history::events(&commits);
+        tree.restraints.failovers = Arc::new(history::failovers(&commits, &events));
+        tree.restraints.last_moves = Arc::new(history::last_moves(&events));
         let (intent, title) = intent(step, index);
         writeln!(out, "==== {title}").unwrap();
         for service in config.services() {
@@ -144,7 +148,9 @@ fn write_plan(out: &mut String, plan: &Plan) {
             writeln!(out, "{service} stays: {} {problem}\n  hint: {}", problem.code, problem.hint).unwrap();
         }
     }
-    if plan.is_empty() {
+    if let Some(overtaken) = &plan.overtaken {
+        writeln!(out, "nothing changes: {}", overtaken.sentence()).unwrap();
+    } else if plan.is_empty() {
         writeln!(out, "nothing changes").unwrap();
     } else {
         writeln!(out, "---- message\n{}---- diff\n{}", plan.message, render::unified_diff(plan)).unwrap();
@@ -173,6 +179,7 @@ fn intent(step: &Step, index: usize) -> (Intent, String) {
         reason: step.reason.as_ref().map(|reason| Reason::new(reason).unwrap()),
         requested_by: step.requested_by.as_ref().map(|actor| Actor::new(actor).unwrap()),
         expect: step.expect.as_ref().map(|expect| Expectation::parse(expect).unwrap()),
+        alarm_began: step.alarm_began,
         force: step.force.iter().map(|name| Check::from_name(name).unwrap()).collect::<BTreeSet<_>>(),
         operation: OperationId::new(format!("operation-{}", index + 1)).unwrap(),
         idempotency_key: step.key.as_ref().map(|key| IdempotencyKey::new(key).unwrap()),

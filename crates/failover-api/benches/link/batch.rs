@@ -127,6 +127,7 @@ impl Flow for Batch<'_> {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation: clock::new_operation().unwrap(),
             idempotency_key: None,

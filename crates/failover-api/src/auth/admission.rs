@@ -53,6 +53,34 @@ pub struct Authentication {
     wrong_tokens: Limit<IpAddr>,
 }
 
+/// A caller who was let in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who it is.
+    pub caller: Actor,
+    /// How long that counts.
+    pub standing: Standing,
+}
+
+/// How long a caller who was let in may go on with what takes long.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// As long as it takes: no token was needed, or somebody else's word was asked for, and is with the next request.
+    Lasting,
+    /// As long as the file has this token.
+    Token(TokenFile, BearerToken),
+}
+
+impl Standing {
+    /// Comes back when the caller may not go on.
+    pub async fn lost(&self) {
+        match self {
+            Self::Lasting => std::future::pending().await,
+            Self::Token(file, token) => file.lost(token).await,
+        }
+    }
+}
+
 /// Why a caller is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -121,17 +149,20 @@ impl Authentication {
         token: Option<&BearerToken>,
         wanted: Access,
         address: IpAddr,
-    ) -> Result<Actor, Refusal> {
+    ) -> Result<Admitted, Refusal> {
         let token = token.ok_or(Refusal::TokenMissing)?;
         let address = network(address);
-        match self.verdict(token, wanted, address).await? {
-            Verdict::Granted(caller) => match wanted {
-                Access::Read => Ok(caller),
-                Access::Operate => {
-                    self.moves.take(&caller, Instant::now()).map_err(Refusal::TooOften)?;
-                    Ok(caller)
+        let (verdict, standing) = self.verdict(token, wanted, address).await?;
+        match verdict {
+            Verdict::Granted(caller) => {
+                match wanted {
+                    Access::Read => {}
+                    Access::Operate => {
+                        self.moves.take(&caller, Instant::now()).map_err(Refusal::TooOften)?;
+                    }
                 }
-            },
+                Ok(Admitted { caller, standing })
+            }
             Verdict::TooLittle(caller) => Err(Refusal::TooLittle { caller, wanted }),
             Verdict::Unknown => Err(Refusal::TokenUnknown),
         }
@@ -144,15 +175,17 @@ impl Authentication {
         token: &BearerToken,
         wanted: Access,
         address: IpAddr,
-    ) -> Result<Verdict, Refusal> {
-        let in_file = match self.file.as_ref().map(|file| file.verify(token, wanted)) {
-            Some(Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_)))) => return Ok(verdict),
-            Some(Ok(Verdict::Unknown)) | None => Ok(Verdict::Unknown),
-            Some(Err(Unavailable(problem))) => Err(Refusal::Unavailable(Box::new(problem))),
+    ) -> Result<(Verdict, Standing), Refusal> {
+        let in_file = match self.file.as_ref().map(|file| (file, file.verify(token, wanted))) {
+            Some((file, Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_))))) => {
+                return Ok((verdict, Standing::Token(file.clone(), token.clone())));
+            }
+            Some((_, Ok(Verdict::Unknown))) | None => Ok((Verdict::Unknown, Standing::Lasting)),
+            Some((_, Err(Unavailable(problem)))) => Err(Refusal::Unavailable(Box::new(problem))),
         };
         let known = self.reviewer.as_ref().and_then(|reviewer| reviewer.remembered(token, wanted));
         if let Some(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_))) = known {
-            return Ok(verdict);
+            return Ok((verdict, Standing::Lasting));
         }
         // Counted before anybody is asked, so that many at once are not more than the limit.
         self.wrong_tokens.take(&address, Instant::now()).map_err(Refusal::TooOften)?;
@@ -162,7 +195,7 @@ impl Authentication {
         };
         let verdict = match asked {
             Ok(Verdict::Unknown) => return in_file,
-            Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_))) => Ok(verdict),
+            Ok(verdict @ (Verdict::Granted(_) | Verdict::TooLittle(_))) => Ok((verdict, Standing::Lasting)),
             Err(Unavailable(problem)) => Err(Refusal::Unavailable(Box::new(problem))),
         };
         self.wrong_tokens.give_back(&address, Instant::now());
@@ -227,7 +260,7 @@ mod tests {
         let address = IpAddr::from([192, 0, 2, 1]);
         let ask = async |token: &str, wanted| {
             let token = BearerToken::from_header(&format!("Bearer {token}"));
-            known.admit(token.as_ref(), wanted, address).await
+            known.admit(token.as_ref(), wanted, address).await.map(|admitted| admitted.caller)
         };
         assert_eq!(ask("known", Access::Read).await.unwrap().as_str(), "system:serviceaccount:media:night");
         assert!(matches!(ask("known", Access::Operate).await, Err(Refusal::TooLittle { .. })));
@@ -242,7 +275,7 @@ mod tests {
             guesses.spawn(async move { known.admit(token.as_ref(), Access::Read, address).await });
         }
         let answers = guesses.join_all().await;
-        let is_unknown = |answer: &&Result<Actor, Refusal>| **answer == Err(Refusal::TokenUnknown);
+        let is_unknown = |answer: &&Result<Admitted, Refusal>| matches!(answer, Err(Refusal::TokenUnknown));
         assert_eq!(answers.iter().filter(is_unknown).count(), 20);
         assert_eq!(asked() - before, 20, "guessers at once do not all reach the reviewer");
         assert!(matches!(ask("another", Access::Read).await, Err(Refusal::TooOften(_))));
@@ -255,7 +288,7 @@ mod tests {
         let nobody = Authentication::new(None, None, Reads::Open);
         let token = BearerToken::generate().unwrap();
         let admitted = nobody.admit(Some(&token), Access::Read, IpAddr::from([127, 0, 0, 1])).await;
-        assert_eq!(admitted, Err(Refusal::TokenUnknown));
+        assert_eq!(admitted.err(), Some(Refusal::TokenUnknown));
     }
 
     #[test]

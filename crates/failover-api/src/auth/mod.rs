@@ -9,7 +9,7 @@ mod limit;
 mod admission;
 
 pub use access::{Access, Verdict};
-pub use admission::{Admission, Authentication, Reads, Refusal, network};
+pub use admission::{Admission, Admitted, Authentication, Reads, Refusal, Standing, network};
 pub use authenticator::{Authenticator, Unavailable, Verifying};
 pub use bearer::BearerToken;
 pub use limit::Limit;

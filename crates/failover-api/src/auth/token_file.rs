@@ -83,6 +83,16 @@ impl TokenFile {
         }
     }
 
+    /// Comes back as soon as no version in force knows the token, which may be at once.
+    pub async fn lost(&self, token: &BearerToken) {
+        let is_unknown = |state: &State| {
+            let tokens = state.tokens.as_ref();
+            tokens.is_none_or(|tokens| tokens.verify(token, Access::Read) == Verdict::Unknown)
+        };
+        // Where nobody reads the file any more, nobody can say that the token still counts.
+        let _ = self.0.clone().wait_for(is_unknown).await;
+    }
+
     /// What is wrong with the file as it is now, for the health.
     #[must_use]
     pub fn problem(&self) -> Option<Problem> {

@@ -47,17 +47,25 @@ impl std::str::FromStr for Expected {
     }
 }
 
+/// One way to say which services are meant; without any of them, all three are named.
 #[derive(Debug, Clone, Args)]
-pub(super) struct AskedFlags {
+#[group(required = true, multiple = false)]
+struct SelectedFlags {
     /// The services to move, by their names in the config.
-    #[arg(required_unless_present_any = ["all", "from_node_label"], value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE")]
     services: Vec<String>,
     /// Every service of the config.
-    #[arg(long, conflicts_with_all = ["services", "from_node_label"])]
+    #[arg(long)]
     all: bool,
     /// Every service that is on nodes with this value of the node label, such as k3s-w1.
-    #[arg(long, value_name = "LABEL", conflicts_with = "services")]
+    #[arg(long, value_name = "LABEL")]
     from_node_label: Option<LabelValue>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct AskedFlags {
+    #[command(flatten)]
+    selected: SelectedFlags,
     /// Move those that can be moved, instead of all or nothing; ends with 6 when some stay.
     #[arg(long)]
     partial: bool,
@@ -101,8 +109,8 @@ impl Asked {
 impl AskedFlags {
     /// The move to `to` that is asked for.
     pub(super) fn to(self, to: Role) -> Asked {
-        let Self { services: named, all, from_node_label, partial, reason, expect, force, idempotency_key } =
-            self;
+        let Self { selected, partial, reason, expect, force, idempotency_key } = self;
+        let SelectedFlags { services: named, all, from_node_label } = selected;
         let mut services: Vec<String> = Vec::new();
         // Who names one twice means it once.
         for name in named {

@@ -127,7 +127,7 @@ impl Client {
             return Ok(reply);
         }
         // Something between here and there spoke, or something else lives there.
-        Err(unknown(&format!("{} did not answer the move but with status {}", self.base, reply.status)))
+        Err(unknown(&format!("{} did not answer but with status {}", self.base, reply.status)))
     }
 
     /// The answer to a `DELETE`.
@@ -227,7 +227,7 @@ fn was_never_sent(error: &ureq::Error) -> bool {
 
 fn unanswered(base: &str, why: &dyn std::fmt::Display, moves: bool) -> Stop {
     if moves {
-        return unknown(&format!("the server {base} did not answer the move: {why}"));
+        return unknown(&format!("the server {base} did not answer: {why}"));
     }
     Stop::failure(
         format!("the server {base} does not answer: {why}"),

@@ -145,9 +145,11 @@ impl Direct {
         Ok(HoldIntent {
             scopes,
             wanted: asked.wanted(clock::now())?,
-            requested_by: person::actor().ok_or_else(|| Stop::problem("it is not known who you are"))?,
+            requested_by: person::actor().ok_or_else(|| {
+                Stop::problem("it is not known who you are, and a hold has an owner; set USER to your name")
+            })?,
             operation: clock::new_operation()
-                .ok_or_else(|| Stop::problem("no operation id could be made"))?,
+                .ok_or_else(|| Stop::problem("no operation id could be made; report the defect"))?,
             idempotency_key: asked.idempotency_key.clone(),
         })
     }
@@ -176,8 +178,8 @@ impl Direct {
             Selected::OnNode(label) => Selection::OnNode(label.clone()),
             Selected::All => Selection::All,
         };
-        let operation =
-            clock::new_operation().ok_or_else(|| Stop::problem("no operation id could be made"))?;
+        let operation = clock::new_operation()
+            .ok_or_else(|| Stop::problem("no operation id could be made; report the defect"))?;
         Ok(Intent {
             services,
             to: asked.to,
@@ -185,6 +187,7 @@ impl Direct {
             reason: asked.reason.clone(),
             requested_by: person::actor(),
             expect: asked.expect.as_ref().map(|expect| expect.parsed.clone()),
+            alarm_began: None,
             force: asked.force.iter().copied().collect(),
             operation,
             idempotency_key: asked.idempotency_key.clone(),

@@ -136,7 +136,7 @@ async fn of_server(client: &Client) -> Result<Examination, Stop> {
         }
         Err(stop) => return Err(stop),
     };
-    let health: Health = read(&unless_no(reply, Form::Table)?)?;
+    let health: Health = read(&unless_no(Ok(reply), Form::Table)?)?;
     let version = format!("{} answers, version {}", client.address(), health.version);
     found.add("server", Mark::Pass, version);
     if let Some(seconds) = date.as_deref().and_then(seconds_of) {

@@ -1,7 +1,7 @@
 //! How a command ends that does not end well.
 
 use failover_core::check::Verdict;
-use failover_core::code::{Code, Exit};
+use failover_core::code::{Code, Exit, named};
 use serde::Deserialize;
 
 use super::output::{Stream, Tone, note, plain};
@@ -114,16 +114,22 @@ impl Document {
                 for one in many {
                     let line = one.line.map(|line| format!(":{line}")).unwrap_or_default();
                     let place = one.file.as_ref().map(|file| format!("{file}{line}: ")).unwrap_or_default();
-                    let service = one.service.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-                    error(&format!("{service}{place}{} ({})", one.detail, one.code));
+                    let text = format!("{place}{} ({})", one.detail, one.code);
+                    error(
+                        &one.service.as_ref().map_or_else(|| text.clone(), |service| named(service, &text)),
+                    );
                     if one.hint != self.hint {
                         hint(&in_commands(&one.hint));
                     }
                 }
             }
         }
+        let first = self.findings.first().map(|finding| &finding.service);
+        let several = self.findings.iter().any(|finding| Some(&finding.service) != first);
         for finding in self.findings.iter().filter(|finding| !finding.blocks()) {
-            note(plain(&format!("  {} {}: {}", finding.verdict, finding.check, finding.detail)));
+            let Finding { check, verdict, service, detail } = finding;
+            let service = if several { format!(" ({service})") } else { String::new() };
+            note(plain(&format!("  {verdict} {check}{service}: {detail}")));
         }
         hint(&in_commands(&self.hint));
         if let Some(operation) = &self.operation_id {

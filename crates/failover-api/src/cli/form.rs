@@ -50,14 +50,18 @@ fn is_no(reply: &Reply) -> bool {
 }
 
 /// An answer that says no ends the command; scripts get it whole.
-pub(super) fn unless_no(reply: Reply, form: Form) -> Result<Reply, Stop> {
-    if !is_no(&reply) {
-        return Ok(reply);
-    }
-    if form != Form::Table {
+pub(super) fn unless_no(answer: Result<Reply, Stop>, form: Form) -> Result<Reply, Stop> {
+    told(answer.and_then(|reply| if is_no(&reply) { Err(Stop::Answered(reply)) } else { Ok(reply) }), form)
+}
+
+/// Shows scripts the answer for which a command ends.
+pub(super) fn told<T>(ended: Result<T, Stop>, form: Form) -> Result<T, Stop> {
+    if let Err(Stop::Answered(reply)) = &ended
+        && form != Form::Table
+    {
         show(&reply.text, form)?;
     }
-    Err(Stop::Answered(reply))
+    ended
 }
 
 /// Prints an answer for a script.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use failover_core::config::parse_duration;
-use failover_core::holding::Wanted;
+use failover_core::holding::{self, Wanted};
 use failover_core::name::{IdempotencyKey, Reason};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::ending::Stop;
@@ -55,16 +55,16 @@ impl HoldAsked {
         Ok(match &self.verb {
             HoldVerb::Release { reason } => Wanted::Release { reason: reason.clone() },
             HoldVerb::Hold { reason, end } => {
-                let until = match end {
-                    None => None,
-                    Some(End::Until(until)) => Some(*until),
-                    Some(End::For(text, length)) => {
-                        let length = SignedDuration::try_from(*length).ok();
-                        let until = length.and_then(|length| now.checked_add(length).ok());
-                        Some(until.ok_or_else(|| Stop::problem(format!("--for {text} is too long")))?)
-                    }
+                let end = match end {
+                    None => holding::End::Released,
+                    Some(End::Until(until)) => holding::End::Until(*until),
+                    Some(End::For(text, length)) => holding::End::after(now, *length).ok_or_else(|| {
+                        Stop::problem(format!(
+                            "--for {text} is too long; leave it out to hold until it is released"
+                        ))
+                    })?,
                 };
-                Wanted::Hold { reason: reason.clone(), until }
+                Wanted::Hold { reason: reason.clone(), end }
             }
         })
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::answers::{HeldAnswer, read};
 use super::ending::Stop;
-use super::form::{Form, MoveForm, show, unless_no};
+use super::form::{Form, MoveForm, show, told, unless_no};
 use super::hold_asked::{End, HoldAsked, HoldVerb, parse_end};
 use super::interrupt::Moving;
 use super::moves::{Place, finish, place};
@@ -28,8 +28,8 @@ pub(super) struct HoldsFlags {
 
 /// Everything that is held.
 pub(super) async fn list(flags: HoldsFlags, matches: &ArgMatches) -> Result<Exit, Stop> {
-    let target = flags.target.open(matches).await?;
-    let reply = unless_no(target.get("/api/holds").await?, flags.output)?;
+    let target = told(flags.target.open(matches).await, flags.output)?;
+    let reply = unless_no(target.get("/api/holds").await, flags.output)?;
     match flags.output {
         Form::Table => print(table::holds(&read(&reply)?, Stream::Output.paint())),
         form @ (Form::Json | Form::Yaml) => show(&reply.text, form)?,
@@ -37,15 +37,23 @@ pub(super) async fn list(flags: HoldsFlags, matches: &ArgMatches) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// What `hold` and `release` have in common.
+/// One way to say which services are meant; without one of them, both are named.
 #[derive(Debug, Args)]
-struct Common {
+#[group(required = true, multiple = false)]
+struct SelectedFlags {
     /// The services, by their names in the config.
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE")]
     services: Vec<String>,
     /// The one hold on every service, those included that are configured later.
     #[arg(long)]
     all: bool,
+}
+
+/// What `hold` and `release` have in common.
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    selected: SelectedFlags,
     /// Makes a repeated call return the first one's commit.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<IdempotencyKey>,
@@ -106,7 +114,8 @@ pub(super) async fn release(
 }
 
 async fn run(verb: HoldVerb, common: Common, matches: &ArgMatches, moving: &Moving) -> Result<Exit, Stop> {
-    let Common { services: named, all, idempotency_key, dry_run, yes, push, output, target } = common;
+    let Common { selected, idempotency_key, dry_run, yes, push, output, target } = common;
+    let SelectedFlags { services: named, all } = selected;
     if !dry_run && matches!(output, MoveForm::Diff | MoveForm::Patch) {
         return Err(Stop::problem("-o diff and -o patch show what would change; add --dry-run"));
     }
@@ -130,17 +139,17 @@ async fn run(verb: HoldVerb, common: Common, matches: &ArgMatches, moving: &Movi
         }
     }
     let asked = HoldAsked { services: (!all).then_some(services), verb, idempotency_key };
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output.plain())?;
     if dry_run {
         return dry_run_of(&target, &asked, output).await;
     }
-    let place = place(&target, push).await?;
+    let place = told(place(&target, push).await, output.plain())?;
     if !yes && !is_confirmed(&target, &asked, &place).await? {
         note("nothing was committed");
         return Ok(Exit::No);
     }
-    let reply = unless_no(moving.during(target.hold(&asked)).await?, output.plain())?;
-    let ended = moving.during(done(&target, reply, &place, output.plain())).await;
+    let reply = unless_no(moving.during(target.hold(&asked)).await, output.plain())?;
+    let ended = moving.during(done(reply, &place, output.plain())).await;
     target.close().await;
     ended
 }
@@ -151,7 +160,7 @@ async fn dry_run_of(target: &Target, asked: &HoldAsked, output: MoveForm) -> Res
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = unless_no(target.show_hold(asked, accept).await?, output.plain())?;
+    let reply = unless_no(target.show_hold(asked, accept).await, output.plain())?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
         MoveForm::Yaml => show(&reply.text, Form::Yaml)?,
@@ -170,7 +179,7 @@ async fn dry_run_of(target: &Target, asked: &HoldAsked, output: MoveForm) -> Res
 
 /// Shows what would change, and asks. Where nothing would, there is nothing to ask.
 async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Result<bool, Stop> {
-    let reply = unless_no(target.show_hold(asked, "application/json").await?, Form::Table)?;
+    let reply = unless_no(target.show_hold(asked, "application/json").await, Form::Table)?;
     let answer: HeldAnswer = read(&reply)?;
     if !answer.changed {
         return Ok(true);
@@ -181,11 +190,11 @@ async fn is_confirmed(target: &Target, asked: &HoldAsked, place: &Place) -> Resu
 }
 
 /// Tells what was done, after the clone's branch was pushed where that was asked for.
-async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
+async fn done(reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: HeldAnswer = read(&reply)?;
     let unpushed =
         "the clone's branch is not pushed: others see this after `git push` (--push does that, too)";
-    finish(target, &reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
+    finish(&reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
     Ok(Exit::Done)
 }
 

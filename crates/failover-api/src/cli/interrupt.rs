@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::ending::Stop;
 use super::output::note;
 
-/// Whether a move is under way that cannot be taken back.
+/// Whether a move, hold or release is under way that cannot be taken back.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Moving(Arc<AtomicBool>);
 
@@ -63,11 +63,11 @@ pub(super) async fn unless_interrupted(
                     return Err(Stop::Quiet(Exit::Interrupted));
                 }
                 if asked {
-                    note("\ninterrupted; it is not known whether the move landed, see the history before you ask again");
+                    note("\ninterrupted; it is not known whether the commit landed, see the history before you ask again");
                     return Err(Stop::Quiet(Exit::Unknown));
                 }
                 asked = true;
-                note("\nthe move is under way and cannot be taken back; finding out what becomes of it (Ctrl-C again leaves without knowing)");
+                note("\nthe commit is under way and cannot be taken back; finding out what becomes of it (Ctrl-C again leaves without knowing)");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `promote` and `demote`.
 
 use clap::{ArgMatches, Args};
-use failover_core::code::{Code, Exit};
+use failover_core::code::{Code, Exit, named};
 use failover_core::intent::Expectation;
 use failover_core::name::{CommitId, Role};
 use failover_core::topology::Active;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::answers::{MoveAnswer, proven, read};
 use super::asked::{Asked, AskedFlags, Expected};
 use super::batch;
-use super::ending::Stop;
-use super::form::{Form, MoveForm, show, unless_no};
+use super::ending::{Finding, Stop};
+use super::form::{Form, MoveForm, show, told, unless_no};
 use super::interrupt::Moving;
 use super::output::{Stream, Tone, note, note_part, plain, print, say};
 use super::progress::waiting;
@@ -64,21 +64,21 @@ pub(super) async fn run(
         });
     }
     let asked = asked.to(to);
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output.plain())?;
     if dry_run {
         return dry_run_of(&target, &asked, output).await;
     }
-    let place = place(&target, push).await?;
+    let place = told(place(&target, push).await, output.plain())?;
     let reply = match if yes { Asking::Go } else { ask(&target, &asked, &place).await? } {
-        Asking::Go => moving.during(target.carry_out(&asked)).await?,
-        Asking::Answered(reply) => reply,
+        Asking::Go => moving.during(target.carry_out(&asked)).await,
+        Asking::Answered(reply) => Ok(reply),
         Asking::Declined => {
             note("nothing was committed");
             return Ok(Exit::No);
         }
     };
     let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, &asked))?;
-    let ended = moving.during(done(&target, reply, &place, output.plain())).await;
+    let ended = moving.during(done(reply, &place, output.plain())).await;
     target.close().await;
     ended
 }
@@ -89,7 +89,7 @@ async fn dry_run_of(target: &Target, asked: &Asked, output: MoveForm) -> Result<
         MoveForm::Patch => "text/x-patch",
         MoveForm::Table | MoveForm::Json | MoveForm::Yaml => "application/json",
     };
-    let reply = target.show(asked, accept).await?;
+    let reply = target.show(asked, accept).await;
     let reply = unless_no(reply, output.plain()).map_err(|stop| with_way_out(stop, asked))?;
     match output {
         MoveForm::Diff | MoveForm::Patch | MoveForm::Json => print(&reply.text),
@@ -135,14 +135,24 @@ fn blocking(answer: &MoveAnswer) -> String {
 pub(super) struct Place {
     /// The branch, for people.
     pub(super) branch: String,
-    /// Where the clone's branch is pushed to afterwards.
-    pub(super) upstream: Option<Upstream>,
+    /// What becomes of the branch afterwards.
+    then: Then,
+}
+
+/// What becomes of a branch that has a new commit.
+enum Then {
+    /// It is where it should be: the commit was pushed to it.
+    Nothing,
+    /// The clone's branch stays as it is, apart from what it follows if it follows anything.
+    Stays(Option<Upstream>),
+    /// It is pushed there.
+    Pushed(Upstream),
 }
 
 impl Place {
     /// What is asked before a change; `what` is the change.
     pub(super) fn question(&self, what: &str) -> String {
-        let Some(upstream) = &self.upstream else { return format!("commit {what} {}?", self.branch) };
+        let Then::Pushed(upstream) = &self.then else { return format!("commit {what} {}?", self.branch) };
         let earlier = match upstream.ahead() {
             Some(ahead @ 1..) => format!(" with {ahead} earlier commits of the branch that are not there"),
             Some(0) | None => String::new(),
@@ -155,7 +165,7 @@ impl Place {
 pub(super) async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
     let direct = match target {
         Target::Server(client) if !push => {
-            return Ok(Place { upstream: None, branch: format!("through {}", client.address()) });
+            return Ok(Place { then: Then::Nothing, branch: format!("through {}", client.address()) });
         }
         Target::Direct(direct) => direct,
         Target::Server(_) => return Err(push_is_for_clones()),
@@ -167,18 +177,21 @@ pub(super) async fn place(target: &Target, push: bool) -> Result<Place, Stop> {
         if push {
             return Err(push_is_for_clones());
         }
-        return Ok(Place { upstream: None, branch: format!("on {name} of {}", plain(&direct.address)) });
+        return Ok(Place { then: Then::Nothing, branch: format!("on {name} of {}", plain(&direct.address)) });
     };
     let words = format!("on the branch {name} of the clone {}", plain(&folder.display().to_string()));
-    let upstream = match branch.filter(|_| push) {
-        None => None,
-        Some(branch) => Some(Upstream::of(folder, &branch).map_err(not_pushed)?),
+    let upstream = branch.map(|branch| Upstream::of(folder, &branch));
+    let then = match upstream {
+        Some(upstream) if push => Then::Pushed(upstream.map_err(not_pushed)?),
+        // Where it goes matters only for what is said of it.
+        Some(upstream) => Then::Stays(upstream.ok()),
+        None => Then::Stays(None),
     };
-    Ok(Place { upstream, branch: words })
+    Ok(Place { then, branch: words })
 }
 
 fn push_is_for_clones() -> Stop {
-    Stop::problem("--push is for a clone with a work tree; elsewhere a move is pushed in any case")
+    Stop::problem("--push is for a clone with a work tree; elsewhere every commit is pushed in any case")
 }
 
 /// What becomes of a move that somebody is asked about.
@@ -197,14 +210,17 @@ const LOOKS: usize = 3;
 /// Shows what would change, and asks.
 async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, Stop> {
     for _ in 0..LOOKS {
-        let reply = target.show(asked, "application/json").await?;
+        let reply = target.show(asked, "application/json").await;
         let reply = unless_no(reply, Form::Table).map_err(|stop| with_way_out(stop, asked))?;
         let answer: MoveAnswer = read(&reply)?;
         let paint = Stream::Notes.paint();
         if !answer.blocked_by.is_empty() {
             note_part(batch::plan(&answer, paint));
-            let details: Vec<&str> =
-                answer.blocked_by.iter().map(|finding| finding.detail.as_str()).collect();
+            let evidence = |finding: &Finding| match &answer.service {
+                Some(_) => finding.detail.clone(),
+                None => named(&finding.service, &finding.detail),
+            };
+            let details: Vec<String> = answer.blocked_by.iter().map(evidence).collect();
             return Err(Stop::Said {
                 exit: Exit::Refusal,
                 message: details.join("\n"),
@@ -250,18 +266,17 @@ async fn ask(target: &Target, asked: &Asked, place: &Place) -> Result<Asking, St
 }
 
 /// Tells what a move did, after the clone's branch was pushed where that was asked for.
-async fn done(target: &Target, reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
+async fn done(reply: Reply, place: &Place, form: Form) -> Result<Exit, Stop> {
     let answer: MoveAnswer = read(&reply)?;
     let unpushed =
         "the clone's branch is not pushed: Flux sees the move after `git push` (--push does that, too)";
-    finish(target, &reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
+    finish(&reply, place, form, unpushed, || tell(&answer, &place.branch)).await?;
     Ok(if batch::left_some(&answer) { Exit::Partly } else { Exit::Done })
 }
 
 /// Pushes the clone's branch where that was asked for, and shows the answer: people what `tell` says, scripts the answer.
 /// `unpushed` is what people are told of a clone whose branch was not pushed.
 pub(super) async fn finish(
-    target: &Target,
     reply: &Reply,
     place: &Place,
     form: Form,
@@ -270,27 +285,29 @@ pub(super) async fn finish(
 ) -> Result<(), Stop> {
     let answer: MoveAnswer = read(reply)?;
     proven(answer.changed, answer.commit.as_deref())?;
-    let pushed = match &place.upstream {
-        None => Ok(()),
-        Some(upstream) => push(upstream, &answer).await,
+    let pushed = match &place.then {
+        Then::Nothing | Then::Stays(_) => Ok(()),
+        Then::Pushed(upstream) => push(upstream, &answer).await,
     };
-    let clone = match target {
-        Target::Direct(direct) => direct.clone.is_some(),
-        Target::Server(_) => false,
+    let ahead = match &place.then {
+        Then::Nothing => None,
+        Then::Stays(upstream) => upstream.as_ref().and_then(Upstream::ahead),
+        Then::Pushed(upstream) => upstream.ahead(),
     };
     if form == Form::Table {
         tell();
-        match (&place.upstream, &pushed) {
-            (Some(upstream), Ok(())) => say(format_args!("pushed to {upstream}")),
+        match &place.then {
+            Then::Pushed(upstream) if pushed.is_ok() => say(format_args!("pushed to {upstream}")),
+            // An earlier move is as little where Flux looks as this one.
+            Then::Stays(_) if answer.changed || ahead.is_some_and(|ahead| ahead > 0) => note(unpushed),
             // Why it was not pushed is said at the end.
-            (Some(_), Err(_)) => {}
-            (None, _) if clone && answer.changed => note(unpushed),
-            (None, _) => {}
+            Then::Pushed(_) | Then::Stays(_) | Then::Nothing => {}
         }
-    } else if clone {
+    } else if let Then::Stays(_) | Then::Pushed(_) = &place.then {
         // The branch of a clone is not yet the one that Flux reads.
         let mut whole: Value = read(reply)?;
-        whole["pushed"] = json!(place.upstream.is_some() && pushed.is_ok());
+        whole["pushed"] = json!(matches!(place.then, Then::Pushed(_)) && pushed.is_ok());
+        whole["ahead"] = json!(ahead);
         show(&format!("{whole:#}\n"), form)?;
     } else {
         show(&reply.text, form)?;

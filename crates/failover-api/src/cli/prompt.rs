@@ -24,7 +24,7 @@ pub(super) async fn confirmed(question: &str) -> Result<bool, Stop> {
         let _ = sender.send(read);
     });
     let unreadable = |error: &dyn std::fmt::Display| {
-        Stop::problem(format!("the answer cannot be read: {error}; nothing was moved"))
+        Stop::problem(format!("the answer cannot be read: {error}; nothing was committed"))
     };
     let line = answer.await.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
     if line.is_empty() {

@@ -6,7 +6,7 @@ use failover_core::topology::Active;
 
 use super::answers::{History, Status, read};
 use super::ending::Stop;
-use super::form::{Form, show, unless_no, yaml};
+use super::form::{Form, show, told, unless_no, yaml};
 use super::output::{Stream, note, plain, print};
 use super::table;
 use super::target::{Target, TargetFlags, segment};
@@ -28,11 +28,11 @@ pub(super) struct ServicesFlags {
 /// Every service and where it is.
 pub(super) async fn services(flags: ServicesFlags, matches: &ArgMatches) -> Result<Exit, Stop> {
     const PATH: &str = "/api/services";
-    let target = flags.target.open(matches).await?;
+    let target = told(flags.target.open(matches).await, flags.output)?;
     if flags.watch {
         return watch(&target, PATH, Watched::Services, flags.output).await;
     }
-    let reply = unless_no(target.get(PATH).await?, flags.output)?;
+    let reply = unless_no(target.get(PATH).await, flags.output)?;
     match flags.output {
         Form::Table => print(table::services(&read(&reply)?, Stream::Output.paint())),
         form @ (Form::Json | Form::Yaml) => show(&reply.text, form)?,
@@ -78,15 +78,15 @@ pub(super) async fn status(flags: StatusFlags, matches: &ArgMatches) -> Result<E
         };
         return watch(&target.open(matches).await?, &path(service), Watched::Status, output).await;
     }
-    let target = target.open(matches).await?;
+    let target = told(target.open(matches).await, output)?;
     let mut replies = Vec::new();
     let mut unmet = false;
     for service in &services {
-        let reply = target.get(&path(service)).await?;
+        let reply = told(target.get(&path(service)).await, output)?;
         // What was expected is not so: the answer is the same, and its status says so.
         let not_there = expect.is_some() && reply.status == 409 && read::<Status>(&reply).is_ok();
         unmet |= not_there;
-        replies.push(if not_there { reply } else { unless_no(reply, output)? });
+        replies.push(if not_there { reply } else { unless_no(Ok(reply), output)? });
     }
     show_statuses(&replies, output)?;
     if let (true, Some(expect)) = (unmet, expect) {
@@ -136,8 +136,8 @@ pub(super) async fn history(flags: HistoryFlags, matches: &ArgMatches) -> Result
     if let Some(service) = &flags.service {
         query.append_pair("service", service);
     }
-    let target: Target = flags.target.open(matches).await?;
-    let reply = unless_no(target.get(&format!("/api/history?{}", query.finish())).await?, flags.output)?;
+    let target: Target = told(flags.target.open(matches).await, flags.output)?;
+    let reply = unless_no(target.get(&format!("/api/history?{}", query.finish())).await, flags.output)?;
     match flags.output {
         Form::Table => {
             let History { history, revision, view_age_seconds } = read(&reply)?;

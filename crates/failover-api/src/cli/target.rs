@@ -102,7 +102,7 @@ impl TargetFlags {
             }
             Choice::Second => {
                 if self.token.is_some() {
-                    return Err(Stop::problem("--token is for a server, and --repo works without one"));
+                    return Err(Stop::problem("--token is for a server, and --repo works without one; leave one of them out"));
                 }
                 let place = self.config_place(matches)?;
                 let flags = self.repository.with_own_ssh();

@@ -64,7 +64,7 @@ pub(super) async fn watch(target: &Target, path: &str, what: Watched, form: Form
     let mut seen = Seen::new();
     let mut failing = false;
     loop {
-        match target.get(path).await.and_then(|reply| unless_no(reply, Form::Table)) {
+        match unless_no(target.get(path).await, Form::Table) {
             Ok(reply) => {
                 failing = false;
                 let mut answer: Value = read(&reply)?;

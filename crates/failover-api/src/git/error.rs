@@ -59,7 +59,9 @@ impl RemoteError {
                 "check that --ssh-key names a private key without passphrase that this user can read (mode 0400, or 0440 owned by root)"
             }
             Code::RepositoryNotFound => "check the address and that the key may read the repository",
-            Code::BranchNotFound => "check --branch; an empty repository needs a first commit",
+            Code::BranchNotFound => {
+                "name a branch that is there with --branch, or in a clone check one out with `git switch`; an empty repository needs a first commit"
+            }
             Code::SshUserUnknown => {
                 "install the library libnss-wrapper, or give the uid an entry in /etc/passwd (mount one, or run as a uid that has one), or use https://"
             }
@@ -70,10 +72,10 @@ impl RemoteError {
                 "put the certificate of the authority that signed the host's one into ca.crt of the Secret of --git-secret, or of --git-secret-dir"
             }
             Code::WorkTreeChanged => {
-                "commit or stash those changes, or end what is under way, then ask again; nothing was committed"
+                "commit or stash those changes, move away what Git does not track, or end what is under way, then ask again; nothing was committed"
             }
             Code::RemoteRefused => {
-                "read what the Git host says; a key or token that may only read cannot move anything"
+                "read what the Git host says; a key or token that may only read cannot change anything"
             }
             Code::GitMissing => {
                 "install the program where the server finds it (PATH): ssh for SSH, git for a repository on this machine"

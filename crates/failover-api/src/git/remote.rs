@@ -29,7 +29,7 @@ use super::service::Service;
 use super::session::{Sent, Session, reference};
 use super::ssh::{SshCommand, SshSettings};
 use super::url::RemoteUrl;
-use super::work_tree::WorkTree;
+use super::work_tree::{Branchless, WorkTree};
 
 /// The longest that one look at the remote may take, with what is new on the branch.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(15);
@@ -209,14 +209,33 @@ impl Remote {
     pub(super) async fn default_branch(&self, deadline: Instant) -> Result<BranchName, RemoteError> {
         let advertisement = self.ask_reader(None, deadline).await.inspect_err(|error| self.failed(error))?;
         let name = advertisement.head_branch().and_then(|name| BranchName::new(name).ok());
-        name.ok_or_else(|| {
-            let why =
-                if advertisement.has_refs { "name it with --branch" } else { "the repository is empty" };
-            RemoteError::new(
-                Code::BranchNotFound,
-                format!("the remote's HEAD names no branch that is there: {why}"),
-            )
-        })
+        name.ok_or_else(|| self.no_default_branch(advertisement.has_refs))
+    }
+
+    /// Why HEAD names no branch.
+    fn no_default_branch(&self, has_refs: bool) -> RemoteError {
+        let missing = |detail: String| RemoteError::new(Code::BranchNotFound, detail);
+        if let Transport::Command(launcher) = &self.transport
+            && let Launcher::Clone(clone) = &**launcher
+        {
+            let folder = clone.folder().display();
+            let detail = format!("no branch is checked out in the clone {folder}");
+            match clone.branchless() {
+                Branchless::Underway(what) => {
+                    let detail = format!("{detail}: {what} is under way there");
+                    return RemoteError::new(Code::WorkTreeChanged, detail);
+                }
+                Branchless::Detached(commit) => {
+                    return missing(format!("{detail}: its HEAD is at commit {commit}"));
+                }
+                Branchless::Unborn(branch) => {
+                    return missing(format!("{detail} that has a commit: {branch} has none yet"));
+                }
+                Branchless::Unknown => {}
+            }
+        }
+        let why = if has_refs { "name it with --branch" } else { "the repository is empty" };
+        missing(format!("the remote's HEAD names no branch that is there: {why}"))
     }
 
     /// Brings the branch into the mirror.

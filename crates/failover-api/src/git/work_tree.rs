@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use gix::head::Kind;
+use gix::state::InProgress;
 use tokio::process::Command;
 
 use super::service::{Service, environment};
@@ -31,6 +33,13 @@ if [ -n "$changed" ]; then
     echo "changed and not committed: $changed" >&2
     exit 1
 fi
+# Git writes over files that are ignored.
+added() { git diff-tree -r -z --no-renames --diff-filter=A --name-only HEAD "$1" --; }
+lying=$(added "$1" | xargs -0 sh -c 'for one; do if [ -e "$one" ] || [ -L "$one" ]; then echo "$one"; fi; done' sh) || exit 1
+if [ -n "$lying" ]; then
+    echo "not tracked by Git, and in the way: $lying" >&2
+    exit 1
+fi
 exec git read-tree -u -m HEAD "$1"
 "#;
 
@@ -39,6 +48,19 @@ exec git read-tree -u -m HEAD "$1"
 pub(super) struct WorkTree {
     folder: PathBuf,
     hooks: PathBuf,
+}
+
+/// Why no branch of a clone is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Branchless {
+    /// This is under way.
+    Underway(&'static str),
+    /// HEAD is at this commit.
+    Detached(String),
+    /// The branch that HEAD names has no commit.
+    Unborn(String),
+    /// It cannot be told.
+    Unknown,
 }
 
 impl WorkTree {
@@ -50,6 +72,31 @@ impl WorkTree {
         options.create(true).truncate(true).write(true).mode(0o700);
         options.open(hooks.join("push-to-checkout"))?.write_all(HOOK.as_bytes())?;
         Ok(Self { folder: folder.to_owned(), hooks })
+    }
+
+    /// Why no branch of the clone is checked out. Blocks for as long as it takes to read a few small files.
+    pub(super) fn branchless(&self) -> Branchless {
+        let Ok(repository) = gix::open(&self.folder) else { return Branchless::Unknown };
+        if let Some(underway) = repository.state() {
+            return Branchless::Underway(match underway {
+                InProgress::ApplyMailbox | InProgress::ApplyMailboxRebase => "an application of patches",
+                InProgress::Bisect => "a bisect",
+                InProgress::CherryPick | InProgress::CherryPickSequence => "a cherry-pick",
+                InProgress::Merge => "a merge",
+                InProgress::Rebase | InProgress::RebaseInteractive => "a rebase",
+                InProgress::Revert | InProgress::RevertSequence => "a revert",
+            });
+        }
+        match repository.head().map(|head| head.kind) {
+            Ok(Kind::Detached { target, .. }) => Branchless::Detached(target.to_hex_with_len(12).to_string()),
+            Ok(Kind::Unborn(name)) => Branchless::Unborn(name.shorten().to_string()),
+            Ok(Kind::Symbolic(_)) | Err(_) => Branchless::Unknown,
+        }
+    }
+
+    /// The clone's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The command that runs a server program on the clone. It sees the user's own Git configuration, as `git merge`

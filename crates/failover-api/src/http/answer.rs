@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use failover_core::change::Move;
 use failover_core::config::Service;
 use failover_core::history;
+use failover_core::name::{Role, ServiceName};
 use failover_core::plan::Plan;
 use failover_core::render;
 use failover_core::topology::{ServiceState, SettingState};
@@ -83,8 +84,25 @@ pub(super) fn add_config_problem(answer: &mut Value, config: &ConfigState) {
     }
 }
 
+/// That a monitor's body moves nothing, and why.
+pub(super) fn ignored(service: &ServiceName, to: Role, why: &str, view: &View) -> Value {
+    let mut answer = json!({
+        "changed": false,
+        "commit": null,
+        "operation_id": null,
+        "service": service,
+        "to": to,
+        "ignored": why,
+    });
+    add_view(&mut answer, view);
+    answer
+}
+
 /// What a plan would do.
 pub(super) fn dry_run(plan: &Plan, view: &View) -> Value {
+    if let Some(overtaken) = &plan.overtaken {
+        return ignored(&overtaken.service, plan.to, &overtaken.sentence(), view);
+    }
     let mut answer = json!({ "dry_run": true, "changed": !plan.is_empty() });
     add_moves(&mut answer, &plan.moves);
     answer["to"] = json!(plan.to);
@@ -117,6 +135,9 @@ pub(super) fn moved(moved: &Moved) -> Value {
             (answer, plan.as_deref(), view.as_ref())
         }
         Moved::Unchanged { plan, done_by, view } => {
+            if let Some(overtaken) = &plan.overtaken {
+                return ignored(&overtaken.service, plan.to, &overtaken.sentence(), view);
+            }
             let answer = json!({
                 "changed": false,
                 "commit": done_by.as_ref().map(|event| &event.commit),

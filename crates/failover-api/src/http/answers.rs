@@ -203,13 +203,13 @@ pub(super) enum Wellness {
     Unavailable,
 }
 
-/// The holds.
+/// The holds; `null` while they are not known, because the holds file cannot be read or was not read yet.
 #[derive(JsonSchema)]
 pub(super) struct HoldsHealth {
     /// Those that are not over.
-    in_force: usize,
+    in_force: Option<usize>,
     /// Those that are.
-    expired: usize,
+    expired: Option<usize>,
 }
 
 /// The config file.

@@ -1,13 +1,14 @@
 //! Changes as they happen, as server-sent events.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, Extension, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
@@ -21,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::hold_answer;
 use super::problem::Answer;
 use super::services::Parameters;
-use super::state::{AppState, MAX_SUBSCRIBERS};
+use super::state::{AppState, MAX_SUBSCRIBERS, MAX_SUBSCRIBERS_OF_ONE};
+use crate::auth::{Standing, network};
 use crate::clock;
 use crate::operations::Operation;
 use crate::view::View;
@@ -38,18 +40,24 @@ const BUFFER: usize = 8;
 /// `GET /api/events`
 pub(super) async fn events(
     State(state): State<AppState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(standing): Extension<Standing>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Answer> {
     Parameters::read(query.as_deref(), &[])?;
-    let slot = Arc::clone(&state.subscribers).try_acquire_owned().map_err(|_| {
-        let detail = format!("{MAX_SUBSCRIBERS} connections follow the events already");
-        Answer::problem(Code::TooManyStreams, detail, "close some, or ask GET /api/operations now and then")
+    let address = network(peer.ip());
+    let place = state.subscriptions.take(address).ok_or_else(|| {
+        too_many(format!("{MAX_SUBSCRIBERS_OF_ONE} connections of {address} follow the events already"))
     })?;
+    let slot: OwnedSemaphorePermit = Arc::clone(&state.subscribers)
+        .try_acquire_owned()
+        .map_err(|_| too_many(format!("{MAX_SUBSCRIBERS} connections follow the events already")))?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     tokio::spawn(async move {
-        let _slot: OwnedSemaphorePermit = slot;
+        let _held = (slot, place);
         let (journal, stop) = (state.pipeline.journal(), state.pipeline.stop());
-        let stream = Stream { sender, stop, end: Instant::now() + MAX_AGE };
+        let end = Instant::now() + MAX_AGE;
+        let stream = Stream { sender, stop, standing, end };
         // It ends when there is nobody to tell any more, which is no error.
         let _ = stream.run(journal.changes(), state.pipeline.view()).await;
     });
@@ -62,13 +70,18 @@ pub(super) async fn events(
     Ok((headers, Body::new(Events(receiver))).into_response())
 }
 
+fn too_many(detail: String) -> Answer {
+    Answer::problem(Code::TooManyStreams, detail, "close some, or ask GET /api/operations now and then")
+}
+
 struct Stream {
     sender: mpsc::Sender<Bytes>,
     stop: CancellationToken,
+    standing: Standing,
     end: Instant,
 }
 
-/// The client is gone, the server stops, or the stream is old enough.
+/// The client is gone or may not see this any more, the server stops, or the stream is old enough.
 struct Over;
 
 impl Stream {
@@ -124,6 +137,7 @@ impl Stream {
         tokio::select! {
             () = self.sender.closed() => Over,
             () = self.stop.cancelled() => Over,
+            () = self.standing.lost() => Over,
             () = tokio::time::sleep_until(self.end) => Over,
         }
     }
@@ -187,11 +201,19 @@ mod tests {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation: clock::new_operation().unwrap(),
             idempotency_key: None,
         };
         Tracked::new(Arc::clone(journal), Operation::new(&intent, None, clock::exact_now()))
+    }
+
+    impl Stream {
+        /// A stream that anybody may follow.
+        fn of(sender: mpsc::Sender<Bytes>, stop: CancellationToken) -> Self {
+            Self { sender, stop, standing: Standing::Lasting, end: Instant::now() + MAX_AGE }
+        }
     }
 
     async fn read_all(mut receiver: mpsc::Receiver<Bytes>) -> String {
@@ -206,7 +228,7 @@ mod tests {
     async fn who_falls_behind_is_told_so_and_let_go() {
         let journal = Arc::new(Journal::default());
         let (sender, receiver) = mpsc::channel(BUFFER);
-        let stream = Stream { sender, stop: CancellationToken::new(), end: Instant::now() + MAX_AGE };
+        let stream = Stream::of(sender, CancellationToken::new());
         let (_views, view) = watch::channel(None);
         let changes = journal.changes();
         let tracked = tracked(&journal);
@@ -223,7 +245,7 @@ mod tests {
         let journal = Arc::new(Journal::default());
         let (sender, _receiver) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let stream = Stream { sender, stop: stop.clone(), end: Instant::now() + MAX_AGE };
+        let stream = Stream::of(sender, stop.clone());
         let (_views, view) = watch::channel(None);
         let running = tokio::spawn({
             let changes = journal.changes();

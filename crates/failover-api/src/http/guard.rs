@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::problem::Answer;
 use super::state::AppState;
-use crate::auth::{Access, Admission, Authentication, BearerToken, Reads, Refusal, network};
+use crate::auth::{
+    Access, Admission, Admitted, Authentication, BearerToken, Reads, Refusal, Standing, network,
+};
 
 /// Who asked, as the commit will name them; told to every handler.
 #[derive(Debug, Clone)]
@@ -30,7 +32,7 @@ pub(super) fn wanted(method: &Method, path: &str) -> Option<Access> {
     }
 }
 
-/// Lets the request through if its caller may ask for it.
+/// Lets the request through if its caller may ask for it. Handlers are told who it is, and how long that counts.
 pub(super) async fn admit(
     State(state): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -38,30 +40,33 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     let address = peer.ip().to_canonical();
-    let caller = match (wanted(request.method(), request.uri().path()), &state.admission) {
-        (None, _) => Ok(Caller(None)),
+    let admitted = match (wanted(request.method(), request.uri().path()), &state.admission) {
+        (None, _) => Ok((Caller(None), Standing::Lasting)),
         (Some(Access::Read), admission) => match admission.tokens().map(|known| (known, known.reads())) {
-            None | Some((_, Reads::Open)) => Ok(Caller(None)),
+            None | Some((_, Reads::Open)) => Ok((Caller(None), Standing::Lasting)),
             Some((known, Reads::Closed)) => bearer(known, request.headers(), Access::Read, address).await,
         },
         (Some(Access::Operate), Admission::ReadOnly(_)) => Err(read_only()),
         (Some(Access::Operate), _) if is_foreign_page(request.headers()) => Err(foreign_page()),
-        (Some(Access::Operate), Admission::ThisMachine) => from_this_machine(request.headers(), address),
+        (Some(Access::Operate), Admission::ThisMachine) => {
+            from_this_machine(request.headers(), address).map(|caller| (caller, Standing::Lasting))
+        }
         (Some(Access::Operate), Admission::Anybody(limit)) => limit
             .take(&network(address), Instant::now())
-            .map(|()| unauthenticated(address))
+            .map(|()| (unauthenticated(address), Standing::Lasting))
             .map_err(too_often),
         // A page that was led here by its own name has no token, so it does not matter by which name it calls.
         (Some(Access::Operate), Admission::Tokens(known)) => {
             bearer(known, request.headers(), Access::Operate, address).await
         }
     };
-    match caller {
-        Ok(caller) => {
+    match admitted {
+        Ok((caller, standing)) => {
             if let Caller(Some(name)) = &caller {
                 tracing::Span::current().record("caller", name.as_str());
             }
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(standing);
             next.run(request).await
         }
         Err(answer) => answer.into_response(),
@@ -77,7 +82,7 @@ fn from_this_machine(headers: &HeaderMap, address: IpAddr) -> Result<Caller, Ans
     if !address.is_loopback() {
         return Err(Answer::problem(
             Code::AuthenticationNotConfigured,
-            format!("a move asked for from {address} cannot be told apart from anybody else's"),
+            format!("a change asked for from {address} cannot be told apart from anybody else's"),
             "call from this machine (kubectl port-forward does), give callers tokens with --token-file, or start the server with --allow-unauthenticated-moves behind something that checks callers",
         ));
     }
@@ -96,7 +101,7 @@ async fn bearer(
     headers: &HeaderMap,
     wanted: Access,
     address: IpAddr,
-) -> Result<Caller, Answer> {
+) -> Result<(Caller, Standing), Answer> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     // Of two tokens nobody can say which one is meant.
     let token = match (given.next().and_then(|value| value.to_str().ok()), given.next()) {
@@ -104,7 +109,7 @@ async fn bearer(
         (_, _) => None,
     };
     match known.admit(token.as_ref(), wanted, address).await {
-        Ok(name) => Ok(Caller(Some(name))),
+        Ok(Admitted { caller, standing }) => Ok((Caller(Some(caller)), standing)),
         Err(refusal) => Err(refused(refusal, wanted, address)),
     }
 }
@@ -136,7 +141,7 @@ fn refused(refusal: Refusal, wanted: Access, address: IpAddr) -> Answer {
 fn too_often(wait: Duration) -> Answer {
     let seconds = wait.as_secs() + 1;
     let detail =
-        "too many moves were asked for by this caller, or too many wrong tokens came from its address";
+        "too many changes were asked for by this caller, or too many wrong tokens came from its address";
     Answer::problem(Code::RateLimited, detail, format!("ask again in {seconds} s")).retry_after(seconds)
 }
 
@@ -144,14 +149,14 @@ fn read_only() -> Answer {
     Answer::problem(
         Code::ReadOnly,
         "this server was started to look only, with --read-only",
-        "plans are shown for GET with dry-run=true; to move services, start the server without the flag",
+        "plans are shown for GET with dry-run=true; to change anything, start the server without the flag",
     )
 }
 
 fn foreign_page() -> Answer {
     Answer::problem(
         Code::CrossOrigin,
-        "a page of another origin asked a browser to move a service",
+        "a page of another origin asked a browser for a change",
         "call the API from a program, or from a page of its own origin",
     )
 }

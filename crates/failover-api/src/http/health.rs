@@ -70,7 +70,7 @@ pub(crate) fn report(state: &AppState) -> Value {
         problems.push(json!({
             "code": Code::OutcomeUnknown,
             "detail": format!("it is not known yet whether operation {} landed: {}", doubt.operation, doubt.detail),
-            "hint": "it is being found out; ask the move again with the same Idempotency-Key",
+            "hint": "it is being found out; ask again with the same Idempotency-Key",
             "operation_id": doubt.operation,
             "commit": doubt.commit,
         }));
@@ -104,15 +104,19 @@ pub(crate) fn report(state: &AppState) -> Value {
         }));
     }
     let now = clock::now();
-    let (mut in_force, mut expired) = (0, 0);
-    match view.as_ref().map(|view| view.tree.restraints.holds.known()) {
+    // `None` where it is not known, which is not the same as none.
+    let holds = match view.as_ref().map(|view| view.tree.restraints.holds.known()) {
         Some(Ok(holds)) => {
-            in_force = holds.in_force(now).count();
-            expired = holds.iter().count() - in_force;
+            let in_force = holds.in_force(now).count();
+            Some((in_force, holds.iter().count() - in_force))
         }
-        Some(Err(found)) => problems.extend(found.iter().map(|problem| json!(problem))),
-        None => {}
-    }
+        Some(Err(found)) => {
+            problems.extend(found.iter().map(|problem| json!(problem)));
+            None
+        }
+        None => None,
+    };
+    let (in_force, expired) = holds.unzip();
     let nowhere = view.as_ref().and_then(|view| view.tree.listing.problem().cloned());
     problems.extend(nowhere.iter().map(|problem| json!(problem)));
     for (service, problem) in view.iter().flat_map(|view| &view.problems) {

@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::{Code, Problem};
 use failover_core::config::parse_duration;
-use failover_core::holding::{HoldIntent, Scopes, Wanted};
+use failover_core::holding::{End, HoldIntent, Scopes, Wanted};
 use failover_core::name::ServiceName;
 use failover_core::render;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{self, Readable};
@@ -134,7 +134,7 @@ pub(super) async fn show(
 /// What was asked for, before it is known whether it is a hold or a release.
 struct Asked {
     scopes: Scopes,
-    until: Option<Timestamp>,
+    end: End,
     options: Options,
 }
 
@@ -151,7 +151,7 @@ impl Asked {
         let mut reader = Reader::new(now);
         own.iter().for_each(|(name, value)| reader.member(name, value));
         let scopes = reader.scopes();
-        let until = reader.until();
+        let end = reader.end();
         let options = Options::of_members(query, headers, &shared, known, reader.problems)?;
         // What only moves have must not be passed over in silence.
         if options.expect.is_some() || !options.force.is_empty() {
@@ -160,7 +160,7 @@ impl Asked {
             return Err(vec![Problem::new(Code::InvalidRequest, detail, hint)]);
         }
         match scopes {
-            Some(scopes) => Ok(Self { scopes, until, options }),
+            Some(scopes) => Ok(Self { scopes, end, options }),
             // Whatever is missing was said above.
             None => Err(vec![Problem::new(Code::Internal, "a request was misread", "report the defect")]),
         }
@@ -191,7 +191,7 @@ impl Asked {
             let hint = "say \"reason\": and why, for whoever meets the hold at night";
             return Err(vec![Problem::new(Code::InvalidRequest, "a hold needs a reason", hint)]);
         };
-        Ok((self.scopes, Wanted::Hold { reason, until: self.until }, self.options))
+        Ok((self.scopes, Wanted::Hold { reason, end: self.end }, self.options))
     }
 
     fn into_release(self) -> Result<(Scopes, Wanted, Options), Vec<Problem>> {
@@ -205,7 +205,7 @@ struct Reader {
     seen: BTreeSet<String>,
     named: Option<BTreeSet<ServiceName>>,
     all: bool,
-    ends: Vec<Timestamp>,
+    ends: Vec<End>,
     problems: Vec<Problem>,
 }
 
@@ -231,16 +231,15 @@ impl Reader {
             ("services", Value::Array(names)) => self.services(names),
             ("all", Value::Bool(all)) => self.all = *all,
             ("until", Value::String(text)) => match text.parse() {
-                Ok(until) => self.ends.push(until),
+                Ok(until) => self.ends.push(End::Until(until)),
                 Err(_) => self.wrong(
                     format!("until is {text:?}, which is not a time"),
                     "give it with its offset from UTC, such as 2026-11-24T06:00:00Z",
                 ),
             },
             ("for", Value::String(text)) => {
-                let length = parse_duration(text).and_then(|length| SignedDuration::try_from(length).ok());
-                match length.and_then(|length| self.now.checked_add(length).ok()) {
-                    Some(until) => self.ends.push(until),
+                match parse_duration(text).and_then(|length| End::after(self.now, length)) {
+                    Some(end) => self.ends.push(end),
                     None => self.wrong(
                         format!("for is {text:?}, which is not a duration"),
                         "give hours, minutes and seconds such as 4h, 90m or 1h30m",
@@ -276,13 +275,13 @@ impl Reader {
         None
     }
 
-    fn until(&mut self) -> Option<Timestamp> {
+    fn end(&mut self) -> End {
         match self.ends.as_slice() {
-            [] => None,
-            [one] => Some(*one),
+            [] => End::Released,
+            [one] => *one,
             [..] => {
                 self.wrong("until and for are both given", "give one of the two, or none");
-                None
+                End::Released
             }
         }
     }
@@ -303,7 +302,8 @@ mod tests {
     #[test]
     fn a_hold_is_read_with_its_end() {
         let (scopes, wanted) = asked(json!({ "all": true, "reason": "x", "for": "1h30m" })).unwrap();
-        let Wanted::Hold { until: Some(until), .. } = wanted else { panic!("{wanted:?}") };
+        let Wanted::Hold { end: End::For { length, until }, .. } = wanted else { panic!("{wanted:?}") };
+        assert_eq!(length.as_secs(), 5400);
         assert_eq!((scopes, until.to_string().as_str()), (Scopes::All, "2026-11-24T03:30:00Z"));
     }
 

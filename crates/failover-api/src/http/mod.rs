@@ -5,6 +5,7 @@ mod problem;
 mod answer;
 mod hold_answer;
 mod rendered;
+mod places;
 mod state;
 mod guard;
 mod webhook;

@@ -7,14 +7,12 @@ use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use failover_core::code::Code;
-use failover_core::history;
 use failover_core::intent::{Intent, Selection};
-use failover_core::name::{Actor, IdempotencyKey, Role, ServiceName};
+use failover_core::name::{Actor, Role, ServiceName};
 use failover_core::plan::{Plan, unknown_service};
 use failover_core::render;
 use http_body_util::LengthLimitError;
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{self, Readable};
 use super::guard::Caller;
@@ -64,7 +62,7 @@ pub(super) async fn read_body(body: Body) -> Result<Bytes, Answer> {
         Ok(_) => Answer::problem(
             Code::BodyTooLarge,
             format!("the body has more than {MAX_BODY} bytes"),
-            "send only the options of a move",
+            "send only the options",
         ),
         Err(_) => Answer::problem(Code::InvalidBody, "the body broke off", "send the whole body"),
     })
@@ -80,59 +78,33 @@ pub(super) async fn carry_out(
     let mut options = Options::read(&request.query, &request.headers, &body)
         .map_err(|problems| Answer::problems(&problems))?;
     let service = service_name(&state, &request.service)?;
+    let mut alarm_began = None;
     if let Some(webhook) = options.webhook {
         match webhook.read(&body, &service, to).map_err(|problem| Answer::problems(&[problem]))? {
             Alarm::Raised { reason, key, began } => {
                 options.reason = options.reason.or(reason);
                 options.idempotency_key = options.idempotency_key.or(key);
-                let view = newest(&state)?;
-                if let Some(why) = decided_since(&view, &service, began, options.idempotency_key.as_ref()) {
-                    return ignored(&view, &service, to, &why);
-                }
+                alarm_began = began;
             }
             Alarm::Quiet(why) => return ignored(&*newest(&state)?, &service, to, &why),
         }
     }
     let dry_run = options.dry_run;
     let intent = intent(service.into(), to, false, options, request.caller.0)?;
+    let intent = Intent { alarm_began, ..intent };
     if dry_run {
         return show_plan(&state, &intent, &request.headers, answer::dry_run).await;
     }
     moved(&state, intent, answer::moved).await
 }
 
-/// Why an alarm moves nothing: the service was moved after all of it had begun, so the alarm is no news to whoever did
-/// that. The repetition of an alarm that moved the service itself is answered with that move.
-fn decided_since(
-    view: &View,
-    service: &ServiceName,
-    began: Option<Timestamp>,
-    key: Option<&IdempotencyKey>,
-) -> Option<String> {
-    let began = began?;
-    let is_repeated = key.is_some() && view.events.iter().any(|event| event.idempotency_key.as_ref() == key);
-    let last = history::last_of(&view.events, service)?;
-    (!is_repeated && last.time > began).then(|| {
-        let (commit, time) = (&last.commit, last.time);
-        format!("the alarm began at {began}, and {service} was moved after that, at {time} by {commit}")
-    })
-}
-
-/// The answer to an alarm that moves nothing.
+/// The answer to a monitor's body that asks for nothing.
 fn ignored(view: &View, service: &ServiceName, to: Role, why: &str) -> Result<Response, Answer> {
     // A misspelt name must show when the monitor is tried out, not when it matters.
     if view.config.get(service).is_none() {
         return Err(unknown_service(&view.config, service.as_str()).into());
     }
-    let answer = json!({
-        "changed": false,
-        "commit": null,
-        "operation_id": null,
-        "service": service,
-        "to": to,
-        "ignored": why,
-    });
-    Ok(Readable(answer).into_response())
+    Ok(Readable(answer::ignored(service, to, why, view)).into_response())
 }
 
 /// Carries out a move that was asked for by whomever; `json` writes the answer.
@@ -185,7 +157,18 @@ pub(super) fn intent(
         Answer::problem(Code::Internal, "no operation id could be made", "report the defect")
     })?;
     let Options { dry_run: _, webhook: _, reason, expect, force, idempotency_key } = options;
-    Ok(Intent { services, to, partial, reason, requested_by, expect, force, operation, idempotency_key })
+    Ok(Intent {
+        services,
+        to,
+        partial,
+        reason,
+        requested_by,
+        expect,
+        alarm_began: None,
+        force,
+        operation,
+        idempotency_key,
+    })
 }
 
 /// A plan in the form that the caller accepts; `json` writes that form.

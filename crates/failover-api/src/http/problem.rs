@@ -58,13 +58,13 @@ impl Answer {
     }
 
     /// Several problems of one request; the first decides the status.
-    pub(super) fn problems(problems: &[Problem]) -> Self {
+    pub(crate) fn problems(problems: &[Problem]) -> Self {
         let Some(first) = problems.first() else {
             return Self::problem(Code::Internal, "no reason was given", "report the defect");
         };
         let detail = match problems.len() {
-            1 => first.to_string(),
-            many => format!("{first} (and {} more)", many - 1),
+            1 => first.named(),
+            many => format!("{} (and {} more)", first.named(), many - 1),
         };
         let mut answer = Self::problem(first.code, detail, first.hint.clone());
         answer.add("problems", json!(problems));

@@ -195,7 +195,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<Operation>("The move.", examples::operation())
             .codes(&[Code::InvalidRequest, Code::OperationNotFound]),
         Route::get("/api/events", "followEvents", "Changes as they happen, as server-sent events", events::events)
-            .describe("`view` when the branch or the config changed, `operation` when a move took a step, `holds` when something else is held, `resync` when some were missed. The stream ends after 160 seconds; connect again.")
+            .describe("`view` when the branch or the config changed, `operation` when a move took a step, `holds` when something else is held, `resync` when some were missed. The stream ends after 160 seconds, or when its token is taken out of the token file; connect again.")
             .answers_with::<StreamedEvent>(200, "text/event-stream", "The events.", examples::events())
             .codes(&[Code::InvalidRequest, Code::TooManyStreams]),
         Route::get("/metrics", "showMetrics", "What is counted and measured, for Prometheus", metrics::metrics)

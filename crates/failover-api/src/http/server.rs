@@ -1,9 +1,8 @@
 //! Connections: how many, how slow, and how they end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
+
+use super::places::Places;
 
 /// More connections than these wait to be accepted, so that nobody can take all file descriptors.
 const MAX_CONNECTIONS: usize = 256;
@@ -42,7 +43,7 @@ pub(super) async fn accept(
 ) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let peers = Arc::<Peers>::default();
+    let places = Places::new(MAX_OF_ONE);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let next = async || {
@@ -53,7 +54,7 @@ pub(super) async fn accept(
     while let Some((slot, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok((stream, peer)) => {
-                let Some(place) = peers.place(peer.ip().to_canonical()) else {
+                let Some(place) = places.take(peer.ip().to_canonical()) else {
                     tracing::debug!(%peer, "a connection too many of one address was ended");
                     continue;
                 };
@@ -74,42 +75,6 @@ pub(super) async fn accept(
         }
     }
     connections
-}
-
-/// How many connections each address has.
-#[derive(Debug, Default)]
-struct Peers(Mutex<HashMap<IpAddr, usize>>);
-
-/// One connection of an address.
-#[derive(Debug)]
-struct Place {
-    peers: Arc<Peers>,
-    address: IpAddr,
-}
-
-impl Peers {
-    /// A place for one more connection, unless the address has all of its own already.
-    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = peers.entry(address).or_default();
-        if *count >= MAX_OF_ONE {
-            return None;
-        }
-        *count += 1;
-        Some(Place { peers: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut peers = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = peers.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                peers.remove(&self.address);
-            }
-        }
-    }
 }
 
 type Connection<S> = http1::Connection<TokioIo<TcpStream>, S>;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::places::Places;
 use super::rendered::Rendered;
 use crate::auth::Admission;
 use crate::pipeline::Pipeline;
@@ -12,6 +13,9 @@ use crate::pipeline::Pipeline;
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How many may follow the events at a time: each keeps a connection.
 pub(super) const MAX_SUBSCRIBERS: usize = 32;
+/// How many of them one address has, so that nobody keeps all others from following. Behind a proxy everybody has one
+/// address; a page that finds no place looks at the health instead.
+pub(super) const MAX_SUBSCRIBERS_OF_ONE: usize = 8;
 
 /// What every handler can use.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct AppState {
     pub(super) rendered: Arc<Rendered>,
     /// Who may still follow the events.
     pub(super) subscribers: Arc<Semaphore>,
+    /// The same for each address.
+    pub(super) subscriptions: Places,
 }
 
 impl AppState {
@@ -31,6 +37,7 @@ impl AppState {
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>, admission: Admission) -> Self {
         let subscribers = Arc::new(Semaphore::new(MAX_SUBSCRIBERS));
-        Self { pipeline, admission, rendered: Arc::default(), subscribers }
+        let subscriptions = Places::new(MAX_SUBSCRIBERS_OF_ONE);
+        Self { pipeline, admission, rendered: Arc::default(), subscribers, subscriptions }
     }
 }

@@ -102,6 +102,7 @@ mod tests {
             reason: None,
             requested_by: None,
             expect: None,
+            alarm_began: None,
             force: BTreeSet::new(),
             operation: OperationId::new(format!("op-{number}")).unwrap(),
             idempotency_key: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::code::{Class, Code};
+use failover_core::config::written_duration;
 use failover_core::history::{self, Event, EventKind};
 use failover_core::name::{CommitId, IdempotencyKey, Role, ServiceName};
 use tokio::sync::MutexGuard;
@@ -62,13 +63,13 @@ impl Pipeline {
             moved
         });
         task.await.unwrap_or_else(|error| {
-            tracing::error!(operation_id = %followed.operation_id(), %error, "a move ended abnormally");
-            followed.in_doubt("the move ended abnormally");
-            self.observers.notifier.in_doubt(&followed, None, "the move ended abnormally");
+            tracing::error!(operation_id = %followed.operation_id(), %error, "an operation ended abnormally");
+            followed.in_doubt("the operation ended abnormally");
+            self.observers.notifier.in_doubt(&followed, None, "the operation ended abnormally");
             self.observers.metrics.operation(followed.verb(), Outcome::Failed);
             Err(MoveError::problem(
                 Code::Internal,
-                "the move ended abnormally; it is not known whether a commit landed",
+                "the operation ended abnormally; it is not known whether a commit landed",
                 "look into GET /api/history, then read the server's log and report the defect",
             ))
         })
@@ -328,7 +329,7 @@ impl<W: Wanted> Attempt<'_, W> {
             return Err(shutting_down());
         }
         if Instant::now() >= self.deadline {
-            let detail = "the time for the move was over before the remote took it; nothing was committed";
+            let detail = "the time for it was over before the remote took it; nothing was committed";
             return Err(MoveError::Remote(RemoteError::new(Code::RemoteTimeout, detail)));
         }
         Ok(())
@@ -374,9 +375,17 @@ fn key_reused(key: &IdempotencyKey, event: &Event) -> MoveError {
         _ => vec!["several services"],
     };
     let services = services.join(", ");
+    let reason = event.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let did = match event.kind {
-        EventKind::Hold => format!("held {services}"),
-        EventKind::Release => format!("released {services}"),
+        EventKind::Hold => {
+            let end = match (event.length, event.until) {
+                (Some(length), _) => format!("for {}", written_duration(length)),
+                (None, Some(until)) => format!("until {until}"),
+                (None, None) => "until it is released".to_owned(),
+            };
+            format!("held {services} {end}{reason}")
+        }
+        EventKind::Release => format!("released {services}{reason}"),
         EventKind::Move | EventKind::Revert { .. } | EventKind::CherryPick { .. } => {
             format!("moved {services} to {}", event.to.map_or("another node", Role::as_str))
         }

@@ -91,7 +91,7 @@ impl std::fmt::Display for MoveError {
         match self {
             Self::Problems(problems) => {
                 for (index, problem) in problems.iter().enumerate() {
-                    write!(f, "{}{problem}", if index > 0 { "; " } else { "" })?;
+                    write!(f, "{}{}", if index > 0 { "; " } else { "" }, problem.named())?;
                 }
                 Ok(())
             }

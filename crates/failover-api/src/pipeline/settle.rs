@@ -102,11 +102,11 @@ impl Pipeline {
                     MoveError::problem(
                         Code::Busy,
                         format!(
-                            "it is not known yet whether the earlier move {} landed: {}",
+                            "it is not known yet whether the earlier operation {} landed: {}",
                             doubt.operation(),
                             doubt.why
                         ),
-                        "ask again; nothing of this move was committed",
+                        "ask again; nothing of this request was committed",
                     )
                 });
             }

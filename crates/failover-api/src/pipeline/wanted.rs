@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use failover_core::check::Check;
-use failover_core::code::{Code, Problem};
+use failover_core::check::{Check, Finding};
+use failover_core::code::{Code, Problem, named};
 use failover_core::config::{HOLDS_PATH, Scope};
 use failover_core::history::{self, Event, EventKind};
 use failover_core::holding::{self, HoldIntent, HoldOutcome, HoldPlan};
@@ -242,8 +242,12 @@ fn blocked(plan: &Plan) -> MoveError {
     let code = code.unwrap_or(Code::Held);
     let names: Vec<&str> = checks.into_iter().map(Check::as_str).collect();
     let hint = format!("look at the evidence; to go on regardless ask again with force={}", names.join(","));
-    let mut detail: Vec<String> =
-        plan.blocked_by.iter().take(IN_DETAIL).map(|finding| finding.detail.clone()).collect();
+    let evidence = |finding: &Finding| match plan.moves.as_slice() {
+        [_] => finding.detail.clone(),
+        // Of several services nobody knows which one is meant.
+        _ => named(finding.service.as_str(), &finding.detail),
+    };
+    let mut detail: Vec<String> = plan.blocked_by.iter().take(IN_DETAIL).map(evidence).collect();
     if let Some(more) = plan.blocked_by.len().checked_sub(IN_DETAIL).filter(|more| *more > 0) {
         detail.push(format!("and {more} more, see the findings"));
     }

@@ -125,7 +125,11 @@ impl Pipeline {
         let turn = tokio::time::timeout(PLANNING_LIMIT, self.planning.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let detail = "earlier plans were still being made";
-            return Err(MoveError::problem(Code::Busy, detail, "ask again; a move does not wait for them"));
+            return Err(MoveError::problem(
+                Code::Busy,
+                detail,
+                "ask again; what is carried out does not wait for them",
+            ));
         };
         let view = self.view.borrow().clone().ok_or_else(|| self.no_view())?;
         let plan = plan_on(&view, wanted).await??;
@@ -147,7 +151,7 @@ impl Pipeline {
         self.moves.close();
         let end = Instant::now() + limit;
         if tokio::time::timeout_at(end, self.moves.wait()).await.is_err() {
-            tracing::error!("a move was still under way at the end of the shutdown's time");
+            tracing::error!("an operation was still under way at the end of the shutdown's time");
         } else if tokio::time::timeout_at(end, self.repository.quiet()).await.is_err() {
             tracing::warn!("the Git host's hooks were still running at the end of the shutdown's time");
         }
@@ -159,7 +163,7 @@ impl Pipeline {
             biased;
             () = self.stop.cancelled() => Err(shutting_down()),
             lock = tokio::time::timeout_at(deadline, self.writer.lock()) => lock.map_err(|_| {
-                MoveError::problem(Code::Busy, "earlier moves were still under way", "ask again; nothing was committed")
+                MoveError::problem(Code::Busy, "earlier operations were still under way", "ask again; nothing was committed")
             }),
         }
     }

@@ -87,7 +87,7 @@ fn main(report: &Report) -> Markup {
 
 fn problem(problem: &Problem) -> Markup {
     html! {
-        li class="block" {
+        li class=(if problem.leaves_moves_alone() { "warn" } else { "block" }) {
             strong { @if let Some(service) = &problem.service { a href={ "/services/" (service) } { (service) } " " } }
             code { (problem.code) }
             p {

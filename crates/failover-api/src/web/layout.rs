@@ -20,6 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Services,
+    Holds,
     History,
     Health,
 }
@@ -76,18 +77,31 @@ impl Frame {
         }
     }
 
-    /// What whoever is about to move something must know, wherever they are.
+    /// What whoever is about to move something must know, wherever they are; and, more quietly, what moves do not wait for.
     fn banner(&self, part: Part) -> Markup {
-        let problems: Vec<&Problem> = self.report.of_the_server().collect();
+        let (quiet, loud): (Vec<&Problem>, Vec<&Problem>) =
+            self.report.of_the_server().partition(|problem| problem.leaves_moves_alone());
         html! {
-            @if !problems.is_empty() && part != Part::Health {
-                section class="banner" aria-label="Problems of the server" {
-                    @for problem in problems {
-                        p { strong { (problem.detail) } " " (problem.hint) }
+            @if part != Part::Health {
+                @if !loud.is_empty() { (noticed("banner", "Problems of the server", &loud)) }
+                @if !quiet.is_empty() { (noticed("notice", "Somebody was not told", &quiet)) }
+            }
+        }
+    }
+}
+
+fn noticed(class: &str, label: &str, problems: &[&Problem]) -> Markup {
+    html! {
+        section class=(class) aria-label=(label) {
+            @for problem in problems {
+                p {
+                    @match problem.untold() {
+                        Some(name) => { strong { "Telling " (name) " failed; moves are made all the same" } ": " (problem.detail) },
+                        None => { strong { (problem.detail) } " " (problem.hint) },
                     }
-                    p { a href="/health" { "See health" } }
                 }
             }
+            p { a href="/health" { "See health" } }
         }
     }
 }
@@ -104,6 +118,7 @@ pub(super) fn bare(title: &str, main: &Markup) -> Response {
 fn header(part: Option<Part>, freshness: &Markup) -> Markup {
     let parts = [
         (Part::Services, "/", "Services"),
+        (Part::Holds, "/holds", "Holds"),
         (Part::History, "/history", "History"),
         (Part::Health, "/health", "Health"),
     ];

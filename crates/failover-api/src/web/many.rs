@@ -13,11 +13,12 @@ use failover_core::render;
 use failover_core::topology::Active;
 use maud::{Markup, html};
 
-use super::diff;
 use super::layout::{Frame, Part};
-use super::plan::{Offer, intent, of, request};
+use super::plan::{Asked, intent, of, request};
 use super::selected::Selected;
 use super::words::{self, count};
+use super::{diff, holds};
+use crate::clock;
 use crate::http::{Answer, AppState, newest};
 use crate::pipeline::MoveError;
 
@@ -33,15 +34,15 @@ pub(super) async fn page(
 ) -> Result<Response, Answer> {
     let asked = Selected::read(query.as_deref().unwrap_or_default())?;
     // Without a view there is nothing to show, whatever is asked.
-    newest(&state)?;
-    let planned =
+    let seen = newest(&state)?;
+    let (planned, view) =
         match state.pipeline.dry_run(&intent(asked.services.clone(), asked.to, asked.partial)?).await {
-            Ok((plan, _)) => Ok(plan),
+            Ok((plan, view)) => (Ok(plan), view),
             // All or nothing, and something is against some of it: that is what the page is about.
             Err(MoveError::Problems(problems))
                 if problems.iter().any(|problem| problem.service.is_some()) =>
             {
-                Err(problems)
+                (Err(problems), seen)
             }
             Err(other) => return Err(other.into()),
         };
@@ -51,6 +52,7 @@ pub(super) async fn page(
     let main = html! {
         p class="back" { a href="/" { "Back to the services" } }
         h1 { (title) }
+        (holds::banner(&view, clock::now()))
         div id="plan" data-hold {
             @match &planned { Ok(plan) => (shown(plan)), Err(problems) => (rejected(problems)) }
         }
@@ -59,7 +61,7 @@ pub(super) async fn page(
         }
         (asked.partial_form(planned.is_err()))
         @if let Some(plan) = planned.as_ref().ok().filter(|plan| !plan.is_empty()) {
-            (request(&offer(&asked, plan), &frame, pages.map(|pages| pages.prefix())))
+            (request(offer(&asked, plan), plan, &frame, pages.map(|pages| pages.prefix())))
         }
     };
     Ok(frame.page(Part::Services, &title, &main))
@@ -226,21 +228,18 @@ fn checks(findings: &[Finding]) -> Markup {
 }
 
 /// The move as the page offers it. It is bound to the state that is shown where all services share one.
-fn offer<'p>(asked: &Selected, plan: &'p Plan) -> Offer<'p> {
+fn offer(asked: &Selected, plan: &Plan) -> Asked<'static> {
     let mut from = plan.moves.iter().map(|one| one.from);
     let first = from.next();
     let active = first.filter(|first| from.all(|other| other == *first));
     let moves: Vec<&Move> = plan.moves.iter().filter(|one| !one.changes.is_empty()).collect();
     let what = count(moves.len(), "service", "services");
-    Offer {
+    Asked {
         address: "/api/failover".to_owned(),
         body: Some(asked.body()),
         what,
         service: None,
-        to: plan.to,
         active,
-        base: &plan.base,
-        blocked_by: &plan.blocked_by,
         summary: html! {
             (folded("In this order", moves.len(), &html! { ol { @for one in &moves { li { (one.service) } } } }))
             @if !plan.refused.is_empty() {

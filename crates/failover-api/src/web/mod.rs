@@ -1,6 +1,6 @@
 //! The dashboard: pages for people, rendered here, readable without JavaScript.
 //!
-//! It shows what the API answers and decides nothing. A page is asked for with `GET` and changes nothing; a move is
+//! It shows what the API answers and decides nothing. A page is asked for with `GET` and changes nothing; a move or a hold is
 //! asked of the API by the page's script, with the operator's token, as any other caller does it.
 
 mod assets;
@@ -8,6 +8,7 @@ mod words;
 mod diff;
 mod report;
 mod layout;
+mod offer;
 mod holds;
 mod events;
 mod services;
@@ -15,6 +16,7 @@ mod service;
 mod plan;
 mod selected;
 mod many;
+mod holding;
 mod history;
 mod health;
 mod refusal;

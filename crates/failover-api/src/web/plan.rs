@@ -9,13 +9,14 @@ use failover_core::check::Finding;
 use failover_core::code::Code;
 use failover_core::history;
 use failover_core::intent::{Intent, Selection};
-use failover_core::name::{Revision, Role, ServiceName};
+use failover_core::name::{Role, ServiceName};
 use failover_core::plan::Plan;
 use failover_core::render;
 use failover_core::topology::Active;
 use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
+use super::offer::{self, Deed, Offer, Seen};
 use super::service::find;
 use super::words::{self, count};
 use super::{diff, events, holds};
@@ -52,10 +53,8 @@ pub(super) async fn page(
                     (events::list(std::iter::once(event), pages))
                 }
             }
-        } @else if frame.read_only() {
-            p id="read-only" { "This server is read-only: it shows plans and carries none of them out." }
         } @else {
-            (request(&one(&plan, &service, active), &frame, pages.map(|pages| pages.prefix())))
+            (request(one(&plan, &service, active), &plan, &frame, pages.map(|pages| pages.prefix())))
         }
     };
     Ok(frame.page(Part::Services, &title, &main))
@@ -71,6 +70,7 @@ pub(super) fn intent(services: Selection, to: Role, partial: bool) -> Result<Int
         reason: None,
         requested_by: None,
         expect: None,
+        alarm_began: None,
         force: BTreeSet::new(),
         operation: clock::new_operation().ok_or_else(no_id)?,
         idempotency_key: None,
@@ -122,8 +122,8 @@ fn values(change: &SettingChange) -> Markup {
     }
 }
 
-/// A move that the page offers to ask for.
-pub(super) struct Offer<'p> {
+/// The move as the page offers it.
+pub(super) struct Asked<'p> {
     /// The API's route.
     pub(super) address: String,
     /// What the body says besides the options of every move; nothing for a single service.
@@ -132,93 +132,69 @@ pub(super) struct Offer<'p> {
     pub(super) what: String,
     /// The service, where it is only one.
     pub(super) service: Option<&'p ServiceName>,
-    pub(super) to: Role,
     /// Where all of it is, as the page shows it; the move is bound to that.
     pub(super) active: Option<Active>,
-    /// The commit that the page is about.
-    pub(super) base: &'p Revision,
-    /// What stops the move until it is overridden.
-    pub(super) blocked_by: &'p [Finding],
     /// What is shown once more before the move.
     pub(super) summary: Markup,
 }
 
-fn one<'p>(plan: &'p Plan, service: &'p ServiceName, active: Active) -> Offer<'p> {
-    Offer {
+fn one<'p>(plan: &'p Plan, service: &'p ServiceName, active: Active) -> Asked<'p> {
+    Asked {
         address: format!("/api/failover/{service}/{}", words::verb(plan.to)),
         body: None,
         what: service.to_string(),
         service: Some(service),
-        to: plan.to,
         active: Some(active),
-        base: &plan.base,
-        blocked_by: &plan.blocked_by,
         summary: html! {
             ul { @for change in plan.moves.iter().flat_map(|one| &one.changes) { li { (values(change)) } } }
         },
     }
 }
 
-/// The form that asks the API for the move. The key names this opened plan, so that asking twice moves once.
-pub(super) fn request(offer: &Offer<'_>, frame: &Frame, pages: Option<&str>) -> Markup {
-    let Offer { address, body, what, service, to, active, base, blocked_by, summary } = offer;
+/// The form that asks the API for the move.
+pub(super) fn request(asked: Asked<'_>, plan: &Plan, frame: &Frame, pages: Option<&str>) -> Markup {
+    let Asked { address, body, what, service, active, summary } = asked;
+    let offer = Offer {
+        deed: Deed::Move,
+        title: format!("Move {what} to {}", plan.to),
+        address,
+        example: body.clone(),
+        body,
+        what,
+        service,
+        base: &plan.base,
+        seen: Some(Seen { active, to: plan.to }),
+        before: overrides(&plan.blocked_by, service.is_some()),
+        after: html! {},
+        summary,
+    };
+    offer::form(&offer, frame, pages)
+}
+
+/// What stops the move until it is overridden.
+fn overrides(blocked_by: &[Finding], of_one: bool) -> Markup {
     let mut blocked: Vec<&Finding> = blocked_by.iter().collect();
     blocked.sort_by_key(|finding| finding.check);
     blocked.dedup_by_key(|finding| finding.check);
     html! {
-        section id="act" aria-labelledby="act-title" {
-            h2 id="act-title" { "Carry it out" }
-            noscript {
-                p { "Without JavaScript this page only shows. Ask the API for the move:" }
-                pre { code {
-                    "curl -X POST -H \"Authorization: Bearer $TOKEN\" "
-                    @if let Some(body) = body { "-H 'Content-Type: application/json' -d '" (body) "' " }
-                    "…" (address)
-                } }
-            }
-            form id="move" hidden data-address=(address) data-body=[body.as_ref()] data-key=(clock::new_id()) data-active=[active.as_ref()]
-                data-revision=(base) data-to=(to) data-service=[service.as_ref()]
-                data-needs-token=[frame.needs_token().then_some("")] data-commits=[pages] {
-                @if !blocked.is_empty() {
-                    fieldset id="overrides" {
-                        legend { "Blocked. Override only if you know better:" }
-                        @for finding in &blocked {
-                            label { input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) } (of_many(offer, finding)) }
-                        }
+        @if !blocked.is_empty() {
+            fieldset id="overrides" {
+                legend { "Blocked. Override only if you know better:" }
+                @for finding in &blocked {
+                    label {
+                        input type="checkbox" name="force" value=(finding.check); " Override " code { (finding.check) }
+                        @if !of_one { (of_many(blocked_by, finding)) }
                     }
                 }
-                label for="reason" { "Reason " span class="optional" { "(optional, stands in the commit)" } }
-                input id="reason" maxlength="500" autocomplete="off" placeholder="k3s-w1 is down";
-                div id="token-field" hidden {
-                    label for="token" { "Token" }
-                    input id="token" type="password" autocomplete="current-password" spellcheck="false" autocapitalize="off" aria-describedby="token-note";
-                    p id="token-note" class="details" { "Stays in this tab, and is gone when you close it." }
-                }
-                button class="first danger" { "Move " (what) " to " (to) "…" }
             }
-            dialog id="confirm" aria-labelledby="confirm-title" {
-                h2 id="confirm-title" { "Move " (what) " to " (to) "?" }
-                p { "This commits to " code { (base.branch) } ", and Flux applies it:" }
-                (summary)
-                p id="confirm-reason" hidden { "Reason: " span {} }
-                p id="confirm-force" class="problem" hidden { "Overrides: " span {} }
-                div class="actions" {
-                    button id="cancel" type="button" autofocus { "Cancel" }
-                    button id="confirm-move" type="button" class="first danger" { "Move " (what) " to " (to) }
-                }
-            }
-            div id="outcome" tabindex="-1" hidden {}
         }
     }
 }
 
 /// Which services of many a check blocks.
-fn of_many(offer: &Offer<'_>, finding: &Finding) -> String {
+fn of_many(blocked_by: &[Finding], finding: &Finding) -> String {
     const NAMED: usize = 3;
-    if offer.service.is_some() {
-        return String::new();
-    }
-    let blocked = offer.blocked_by.iter().filter(|other| other.check == finding.check);
+    let blocked = blocked_by.iter().filter(|other| other.check == finding.check);
     let names: BTreeSet<&str> = blocked.map(|other| other.service.as_str()).collect();
     let some: Vec<&str> = names.iter().copied().take(NAMED).collect();
     match names.len() - some.len() {

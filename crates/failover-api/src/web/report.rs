@@ -1,9 +1,9 @@
 //! The health, read from the very answer that the API gives.
 
+use failover_core::code::Code;
 use serde::Deserialize;
 
 use crate::http::{self, Answer, AppState};
-use failover_core::code::Code;
 
 /// How well the server is.
 #[derive(Debug, Deserialize)]
@@ -58,8 +58,23 @@ pub(super) struct Problem {
     pub(super) hint: String,
     /// The service that it is about, if it is about one.
     pub(super) service: Option<String>,
+    /// Who was not told of something, if it is that.
+    receiver: Option<String>,
+    notification: Option<String>,
     pub(super) file: Option<String>,
     pub(super) line: Option<usize>,
+}
+
+impl Problem {
+    /// Whether services are moved all the same.
+    pub(super) fn leaves_moves_alone(&self) -> bool {
+        Code::from_name(&self.code).is_some_and(Code::leaves_moves_alone)
+    }
+
+    /// Who was not told of something.
+    pub(super) fn untold(&self) -> Option<&str> {
+        self.notification.as_deref().or(self.receiver.as_deref())
+    }
 }
 
 impl Report {

@@ -5,7 +5,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::routing::{MethodRouter, get};
 use failover_core::name::Role;
 
-use super::{assets, health, history, many, plan, refusal, service, services};
+use super::{assets, health, history, holding, many, plan, refusal, service, services};
 use crate::http::{AppState, Pages};
 
 /// The dashboard.
@@ -17,6 +17,9 @@ pub fn pages() -> Pages {
         .route("/services/{service}/promote", planned(Role::Backup))
         .route("/services/{service}/demote", planned(Role::Primary))
         .route("/plan", get(many::page))
+        .route("/holds", get(holding::list))
+        .route("/hold", get(holding::hold))
+        .route("/release", get(holding::release))
         .route("/history", get(history::page))
         .route("/health", get(health::page))
         .route("/assets/{file}", get(assets::file));

@@ -10,6 +10,7 @@ use failover_core::plan::unknown_service;
 use failover_core::topology::{Active, ServiceState, SettingState, Side};
 use maud::{Markup, html};
 
+use super::holds::Ways;
 use super::layout::{Frame, Part};
 use super::services::other_role;
 use super::words;
@@ -33,8 +34,8 @@ pub(super) async fn page(
     let service = find(&view, &name)?;
     let frame = Frame::read(&state)?;
     let pages = state.pipeline.commit_pages().cloned();
-    let title = service.name.to_string();
-    let main = blocking(move || main(&service, &view, pages.as_ref())).await?;
+    let (title, ways) = (service.name.to_string(), Ways::of(&frame));
+    let main = blocking(move || main(&service, &view, pages.as_ref(), ways)).await?;
     Ok(frame.page(Part::Services, &title, &main))
 }
 
@@ -44,20 +45,23 @@ pub(super) fn find(view: &Arc<View>, name: &str) -> Result<Service, Answer> {
     found.ok_or_else(|| unknown_service(&view.config, name).into())
 }
 
-fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
+fn main(service: &Service, view: &View, pages: Option<&CommitPages>, ways: Ways) -> Markup {
     let state = ServiceState::read(service, &view.tree);
     let (active, to) = (state.active(), other_role(state.active()));
     let now = clock::now();
     let findings = view.findings(&state, to, now);
     let of_service = view.events.iter().filter(|event| event.concerns(&service.name));
     html! {
-        div id="service" data-live data-service=(service.name) data-active=(active) {
+        div id="service" data-live data-service=(service.name) data-active=(active) data-held[holds::is_held(service, view, now)] {
             div class="title" { h1 { (service.name) } (words::state(active)) (holds::mark(service, view, now)) }
             p class="lead" { (sentence(active)) }
             (holds::banner(view, now))
             p class="actions" {
                 (plan(service, to, true))
                 @if active == Active::Mixed { " " (plan(service, to.other(), false)) }
+                @if ways != Ways::Nowhere && !holds::is_held_by_name(service, view, now) {
+                    " " a class="button" href={ "/hold?service=" (service.name) } { "Hold" span class="unseen" { " " (service.name) } }
+                }
             }
             @if !state.problems.is_empty() {
                 section aria-labelledby="problems" {
@@ -65,7 +69,7 @@ fn main(service: &Service, view: &View, pages: Option<&CommitPages>) -> Markup {
                     (words::problems(&state.problems))
                 }
             }
-            (holds::of_service(service, view, now))
+            (holds::of_service(service, view, now, ways))
             section aria-labelledby="settings" {
                 h2 id="settings" { "What a move sets" }
                 ul class="settings" role="list" { @for setting in &state.settings { (of_setting(setting)) } }

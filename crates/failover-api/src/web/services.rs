@@ -33,6 +33,7 @@ struct Line {
     findings: Vec<Finding>,
     problems: Vec<Problem>,
     last: Option<Event>,
+    held: bool,
     mark: Markup,
 }
 
@@ -106,6 +107,7 @@ fn overview(view: &Arc<View>) -> Overview {
             findings: view.findings(&state, to, now),
             last: history::last_of(&view.events, &service.name).cloned(),
             problems: state.problems,
+            held: holds::is_held(service, view, now),
             mark: holds::mark(service, view, now),
             service: service.clone(),
         }
@@ -181,7 +183,7 @@ fn tab(name: &str, number: usize, address: &str, current: bool) -> Markup {
 fn row(line: &Line, can_be_picked: bool) -> Markup {
     let Line { service, active, to, .. } = line;
     html! {
-        li data-service=(service.name) data-active=(active) {
+        li data-service=(service.name) data-active=(active) data-held[line.held] {
             @if can_be_picked {
                 label class="pick" {
                     input id={ "pick-" (service.name) } type="checkbox" name="service" value=(service.name) form="choose" autocomplete="off";

@@ -263,7 +263,7 @@ fn a_read_only_server_shows_everything_and_moves_nothing_for_anybody() {
         let plan = server.request("GET", &format!("{PROMOTE}?dry-run=true"), "", &alice.headers());
         assert_eq!((plan.status, plan.json["changed"].as_bool()), (200, Some(true)), "{}", plan.text);
         let page = server.request("GET", "/services/sonarr/promote", "", &alice.headers()).text;
-        assert!(page.contains("read-only") && !page.contains("confirm-move"), "{page}");
+        assert!(page.contains("read-only") && !page.contains("confirm-ask"), "{page}");
     }
     // It is not a way around the tokens for reads.
     assert_challenged(&closed.get("/api/services"), "token-missing");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::api::{Reply, Server};
+use crate::support::cli::Cli;
 use crate::support::git::{Repository, git};
 use crate::support::process::run;
 use crate::support::scene::{Scene, ask, config, manifest, manifest_path, moved, shared};
@@ -53,6 +54,40 @@ fn several_services_move_in_one_commit_and_back_byte_for_byte() {
     assert_eq!(history["history"][1]["services"], json!(services));
     assert!(scene.repository.is_linear());
     scene.repository.fsck().unwrap();
+}
+
+#[test]
+fn what_blocks_a_batch_is_said_with_the_services() {
+    let scene = Scene::new(&["jellyfin", "radarr", "sonarr"]);
+    for service in ["radarr", "sonarr"] {
+        let odd = manifest(service).replace("{role: primary}", "{role: elsewhere}");
+        scene.repository.commit_foreign(&manifest_path(service), odd.as_bytes(), "By hand");
+    }
+    let server = scene.serve();
+    let reply = post(&server, &json!({"all": true, "to": "backup"}), &[]);
+    reply.assert_problem(409, "check-blocked");
+    let detail = reply.json["detail"].as_str().unwrap();
+    for service in ["radarr", "sonarr"] {
+        assert!(detail.contains(&format!("{service}: {}:", manifest_path(service))), "{detail}");
+    }
+    // One alone needs no name before it.
+    let alone = server.promote("sonarr");
+    assert!(alone.json["detail"].as_str().unwrap().starts_with(&manifest_path("sonarr")), "{}", alone.text);
+    let cli = Cli::new(scene.config().parent().unwrap()).with("FAILOVER_API_REPO", scene.repository.path());
+    let said = cli.run(["promote", "--all", "--yes"]).ended(3);
+    let said =
+        said.told("radarr: clusters/").told("sonarr: clusters/").told("  unknown target-claim (jellyfin): ");
+    assert!(said.stderr.contains("--force unexpected-value"), "{}", said.stderr);
+
+    // With something else against it: the detail quotes the first.
+    let held = "holds: [{all: true, owner: bob, reason: memory test}]";
+    scene.repository.commit_foreign(".failover-api/holds", held.as_bytes(), "Hold by hand");
+    scene.repository.commit_foreign(&manifest_path("radarr"), shared("radarr").as_bytes(), "By hand");
+    let reply = post(&server, &json!({"all": true, "to": "backup"}), &[]);
+    reply.assert_problem(422, "field-anchored");
+    assert!(reply.json["detail"].as_str().unwrap().starts_with("radarr: clusters/"), "{}", reply.text);
+    let said = cli.run(["promote", "--all", "--yes"]).ended(2);
+    let _ = said.told("error: sonarr: every service is held by bob").told("error: radarr: clusters/");
 }
 
 #[test]

@@ -64,6 +64,9 @@ enum Expected {
     Refuses(&'static str),
 }
 
+/// A name, the kustomization over the base, and more files.
+type Case = (&'static str, String, Vec<(&'static str, String)>);
+
 struct Repo {
     folder: TempDir,
     build: &'static str,
@@ -213,7 +216,7 @@ fn what_is_set_again_on_the_way_blocks() {
     let blocks = Expected::Refuses("kustomize-patch");
     let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n";
     let target = "target: {kind: Deployment, name: sonarr}";
-    let cases: Vec<(&str, String, Vec<(&str, String)>)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "operations in a file",
             over(&format!("patches: [{{path: pin.yaml, {target}}}]\n")),
@@ -312,7 +315,7 @@ fn what_is_set_again_on_the_way_blocks() {
 
 #[test]
 fn what_sets_something_else_does_not_block() {
-    let cases: Vec<(&str, String, Vec<(&str, String)>)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "another field",
             over("patches:\n- target: {kind: Deployment}\n  patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 2}]'\n"),

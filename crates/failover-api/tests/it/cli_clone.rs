@@ -127,6 +127,26 @@ fn a_move_that_would_touch_them_is_refused() {
 }
 
 #[test]
+fn a_file_that_git_does_not_know_is_not_written_over() {
+    let clone = Clone::new();
+    let file = clone.folder.path().join(".failover-api/holds");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "mine\n").unwrap();
+    let tip = clone.git(&["rev-parse", "HEAD"]);
+    for ignored in ["", "/.failover-api/\n"] {
+        fs::write(clone.folder.path().join(".git/info/exclude"), ignored).unwrap();
+        let said = clone.run(&["hold", "sonarr", "--reason", "a test", "--yes", "-o", "json"]).ended(3);
+        assert_eq!(said.json()["code"], "work-tree-changed", "{}", said.stdout);
+        let _ = said.told(".failover-api/holds");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
+        assert_eq!(clone.git(&["rev-parse", "HEAD"]), tip);
+    }
+    fs::remove_file(&file).unwrap();
+    clone.run(&["hold", "sonarr", "--reason", "a test", "--yes"]).ended(0);
+    assert!(fs::read_to_string(&file).unwrap().contains("sonarr"));
+}
+
+#[test]
 fn a_file_that_was_only_touched_counts_as_clean() {
     let clone = Clone::new();
     let path = clone.file("sonarr");
@@ -151,12 +171,36 @@ fn nothing_moves_in_the_middle_of_a_merge_or_a_rebase() {
         let said = clone.run(&["promote", "sonarr", "--yes", "--branch", "main"]).ended(3);
         let _ = said.told("under way").told("work-tree-changed");
         assert_eq!(clone.git(&["rev-parse", "main"]), tip);
+        // Without a branch that is named, too: a rebase has none checked out.
+        let said = clone.run(&["promote", "sonarr", "--yes"]).ended(3).told("(work-tree-changed)");
+        let why = if underway[0] == "rebase" { "no branch is checked out" } else { "_HEAD)" };
+        let _ = said.told(why).told("is under way").told("end what is under way");
+        assert_eq!(clone.git(&["rev-parse", "main"]), tip);
         assert_eq!(clone.text("sonarr"), manifest("sonarr"));
         clone.git(&[underway[0], "--abort"]);
     }
     // No branch is checked out, so none is taken for the one that is meant.
     clone.git(&["checkout", "-q", "--detach"]);
-    let _ = clone.run(&["promote", "sonarr", "--yes"]).ended(4).told("--branch");
+    let at = format!("its HEAD is at commit {}", &tip[..12]);
+    for asked in [&["promote", "sonarr", "--yes"][..], &["services"]] {
+        let said = clone.run(asked).ended(4).told("no branch is checked out in the clone").told(&at);
+        let _ = said.told("git switch").told("--branch").told("branch-not-found");
+    }
+    // Scripts get the answer whole, also where nothing could be asked.
+    for asked in [
+        &["promote", "sonarr", "--yes"][..],
+        &["promote", "sonarr", "--dry-run"],
+        &["hold", "sonarr", "-r", "new disk", "--yes"],
+        &["services"],
+        &["status", "sonarr", "--expect", "primary"],
+        &["history"],
+    ] {
+        let said = clone.run(&[asked, &["-o", "json"]].concat()).ended(4);
+        assert_eq!(said.json()["code"], "branch-not-found", "{asked:?}");
+    }
+    clone.git(&["checkout", "-q", "--orphan", "fresh"]);
+    let _ = clone.run(&["promote", "sonarr", "--yes"]).ended(4).told("fresh has none yet");
+    clone.git(&["checkout", "-q", "-f", "main"]);
     // A branch that is named and not checked out moves without the files.
     clone.git(&["checkout", "-q", "other"]);
     clone.run(&["promote", "sonarr", "--yes", "--branch", "main"]).ended(0);
@@ -212,6 +256,15 @@ fn it_is_pushed_where_that_is_asked_for_and_told_truly() {
     assert!(!said.stderr.contains("pushed to"), "{}", said.stderr);
     assert_eq!(clone.scene.repository.tip(), foreign);
     assert_eq!(clone.text("sonarr"), manifest("sonarr"));
+    assert_eq!(said.json()["ahead"], 1);
+    // To say that it is there already is not the whole truth.
+    let again = clone.run(&["demote", "sonarr", "--yes"]).ended(0).told("is not pushed");
+    assert!(again.stdout.contains("nothing was committed"), "{}", again.stdout);
+    let again = clone.run(&["demote", "sonarr", "--yes", "-o", "json"]).ended(0).json();
+    assert_eq!(
+        (&again["changed"], &again["pushed"], &again["ahead"]),
+        (&false.into(), &false.into(), &1.into())
+    );
     let table = clone.run(&["promote", "radarr", "--yes", "--push"]).ended(4);
     assert!(!table.stdout.contains("pushed to"), "{}", table.stdout);
     // What was left is pushed by the next call, though it has nothing else to do.
@@ -219,6 +272,8 @@ fn it_is_pushed_where_that_is_asked_for_and_told_truly() {
     clone.run(&["demote", "sonarr", "--yes", "--push"]).ended(0);
     assert_eq!(clone.scene.text("sonarr"), manifest("sonarr"));
     assert_eq!(clone.scene.text("radarr"), moved("radarr"));
+    let again = clone.run(&["demote", "sonarr", "--yes"]).ended(0);
+    assert!(!again.stderr.contains("is not pushed"), "{}", again.stderr);
 
     // A hook of the host says no.
     clone.scene.repository.install_hook("pre-receive", "#!/bin/sh\necho not on a Friday >&2\nexit 1\n");

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread::JoinHandle;
 
+use crate::support::api::Server;
 use crate::support::cli::Cli;
 use crate::support::process::{PATIENCE, Pid, Signal, poll, signal};
-use crate::support::scene::{Gate, Scene, moved};
+use crate::support::scene::{Gate, Scene, moved, ready};
 
 /// A web server for one request, which it hands out; it answers with `answer` and nothing else.
 fn once(answer: &'static str) -> (String, JoinHandle<String>) {
@@ -260,6 +261,54 @@ fn an_interrupted_move_finds_out_what_became_of_it() {
 }
 
 #[test]
+fn a_hold_that_fails_does_not_speak_of_a_move() {
+    let scene = Scene::new(&["sonarr"]);
+    let cli = Cli::new(scene.config().parent().unwrap());
+    let repo = scene.repository.path().to_str().unwrap().to_owned();
+    let asked = [&["hold", "sonarr", "-r", "new disk", "--yes"][..], &["release", "sonarr", "--yes"]];
+    let ended = |code: i32, more: &[&str]| {
+        for asked in asked {
+            let _ = cli.run([asked, more].concat()).ended(code).silent_of(" move");
+        }
+    };
+    for answer in ["", "HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 3\r\nconnection: close\r\n\r\nnow"] {
+        for asked in asked {
+            let (url, server) = once(answer);
+            let said = cli.run([asked, &["--server", &url]].concat()).ended(5).silent_of(" move");
+            let _ = said.told("may have been carried out");
+            server.join().unwrap();
+        }
+    }
+    let mut arguments = scene.local();
+    arguments.push("--read-only".into());
+    let server = ready(Server::start(arguments));
+    ended(2, &["--server", &server.url("")]);
+    ended(2, &["--server", &server.url(""), "--push"]);
+    ended(2, &["--repo", &repo, "--push"]);
+
+    cli.run(["hold", "sonarr", "-r", "x", "--yes", "--repo", &repo]).ended(0);
+    scene.repository.install_hook("pre-receive", "#!/bin/sh\nexit 1\n");
+    let refused = [&["hold", "sonarr", "-r", "y", "--yes"][..], &["release", "sonarr", "--yes"]];
+    for asked in refused {
+        let said = cli.run([asked, &["--repo", &repo]].concat()).ended(4).told("remote-refused");
+        let _ = said.silent_of(" move");
+    }
+    let gate = Gate::install(&scene);
+    let mut command = cli.command(["release", "sonarr", "--yes", "--repo", &repo]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    gate.wait();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for words in ["Ctrl-C again", "it is not known whether"] {
+        signal(Pid::from_child(&child), Signal::INT);
+        let line = said.find(|line| line.contains(words)).unwrap();
+        assert!(!line.contains(" move"), "{line}");
+    }
+    let status = poll("it ends", PATIENCE, || child.try_wait().unwrap().ok_or_else(String::new));
+    assert_eq!(status.code(), Some(5));
+    gate.open();
+}
+
+#[test]
 fn who_does_not_wait_is_told_that_nobody_knows() {
     let scene = Scene::new(&["sonarr"]);
     let gate = Gate::install(&scene);
@@ -272,7 +321,7 @@ fn who_does_not_wait_is_told_that_nobody_knows() {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(said.any(|line| line.contains("Ctrl-C again")));
     signal(Pid::from_child(&child), Signal::INT);
-    assert!(said.any(|line| line.contains("it is not known whether the move landed")));
+    assert!(said.any(|line| line.contains("it is not known whether the commit landed")));
     let status = poll("it ends", PATIENCE, || child.try_wait().unwrap().ok_or_else(String::new));
     assert_eq!(status.code(), Some(5));
     gate.open();

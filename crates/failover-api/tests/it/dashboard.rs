@@ -7,12 +7,17 @@ use crate::support::tokens::Token;
 use crate::support::volume::Volume;
 
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 12] = [
     "/",
     "/services/sonarr",
     "/services/sonarr/promote",
     "/services/sonarr/demote",
     "/plan?which=all&to=backup",
+    "/holds",
+    "/hold?service=sonarr",
+    "/hold?all=true",
+    "/release?service=sonarr",
+    "/release?all=true",
     "/history",
     "/health",
 ];
@@ -96,6 +101,13 @@ fn a_no_is_a_page_for_people_and_a_document_for_programs() {
         ("/plan?to=backup&service=sonar", 404, "service-not-found"),
         ("/plan?to=backup&which=all&partial=yes", 400, "invalid-request"),
         ("/plan?to=backup&which=all&force=key-added", 400, "invalid-request"),
+        ("/hold", 422, "nothing-selected"),
+        ("/hold?service=sonar", 404, "service-not-found"),
+        ("/hold?service=Sonarr!", 400, "invalid-request"),
+        ("/hold?service=sonarr&all=true", 400, "invalid-request"),
+        ("/release?all=yes", 400, "invalid-request"),
+        ("/release?service=sonar", 404, "service-not-found"),
+        ("/holds?service=sonarr", 400, "invalid-request"),
     ] {
         let page = visit(&server, path);
         assert_eq!(page.status, status, "{path}");

@@ -73,7 +73,7 @@ fn a_person_moves_several_services_there_and_everything_back() {
     browser.wait_text("#confirm-reason", "k3s-w1 is down");
     assert_eq!(texts(&browser, "#confirm ol li"), ["radarr", "sonarr", "bazarr"]);
     assert_eq!(scene.repository.commit_count(), 1);
-    browser.script("const b = document.getElementById('confirm-move'); b.click(); b.click(); b.click();");
+    browser.script("const b = document.getElementById('confirm-ask'); b.click(); b.click(); b.click();");
     browser.wait_text("#outcome", "Done: 3 services are set to backup");
     browser.wait_text("#outcome", "Moved, in this order: radarr, sonarr, bazarr");
     assert_eq!(scene.repository.commit_count(), 2);
@@ -91,7 +91,7 @@ fn a_person_moves_several_services_there_and_everything_back() {
     browser.wait_text("h1", "Move everything on backup to primary");
     browser.click("#move button");
     browser.wait_text("#confirm", "Move 3 services to primary?");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: 3 services are set to primary");
     for name in names {
         assert_eq!(scene.text(name), manifest(name));
@@ -116,7 +116,7 @@ fn a_person_moves_several_services_there_and_everything_back() {
     browser.click("#moved-on a");
     browser.wait_text("#plan .lead", "moves 2 services to backup, in 2 files. 2 are there already.");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: 2 services are set to backup");
     browser.wait_text("#outcome", "There already: radarr, sonarr");
     browser.open(&server.url("/plan?which=all&to=backup"));
@@ -156,7 +156,7 @@ fn one_bad_service_stops_all_until_the_rest_is_asked_for() {
     browser.click("#move button");
     browser.wait_text("#confirm", "Move 2 services to backup?");
     browser.wait_text("#confirm", "Left where it is: 1 service.");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: 2 services are set to backup, 1 refused");
     browser.wait_text("#outcome .findings", "jellyfin field-anchored");
     assert_eq!(scene.repository.commit_count(), 3);
@@ -173,7 +173,7 @@ fn one_bad_service_stops_all_until_the_rest_is_asked_for() {
     browser.wait_text("h1", "Move 2 services to primary");
     scene.repository.commit_foreign(&manifest_path("bazarr"), shared("bazarr").as_bytes(), "Share a claim");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     browser.wait_text("#outcome", "bazarr");
     assert_eq!(scene.text("sonarr"), moved("sonarr"));
@@ -191,13 +191,13 @@ fn a_check_that_blocks_one_of_several_is_overridden_by_its_box() {
     browser.wait_text("#plan .lead", "A check blocks it, so it would be refused as it is.");
     browser.wait_text("#overrides label", "Override unexpected-value (radarr)");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     assert_eq!(scene.repository.commit_count(), 2);
     browser.click("#overrides input");
     browser.click("#move button");
     browser.wait_text("#confirm-force", "unexpected-value");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: 2 services are set to backup");
     assert_eq!(trailer(&scene, "Forced"), ["unexpected-value (radarr)"]);
     assert_eq!((scene.text("radarr"), scene.text("sonarr")), (moved("radarr"), moved("sonarr")));
@@ -265,7 +265,7 @@ fn several_are_planned_without_scripts() {
     browser.click("#plan-backup");
     browser.wait_text("h1", "Move 2 services to backup");
     browser.wait_text(".diff", "pvc-radarr-backup");
-    browser.wait_text("noscript", r#"-d '{"services":["radarr","sonarr"],"to":"backup"}' …/api/failover"#);
+    browser.wait_text("noscript", r#"-d '{"services":["radarr","sonarr"],"to":"backup"}' '…/api/failover'"#);
     assert_eq!(browser.script("return document.getElementById('move').checkVisibility()"), false);
     browser.click("#partial-box");
     browser.click("#replan");
@@ -308,7 +308,7 @@ fn pages_for_many_can_be_used_by_everybody() {
     browser.click("#move button");
     browser.wait_text("#confirm", "Move 3 services to backup?");
     inspect(&browser, "many-confirm");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: 3 services are set to backup, 2 refused");
     inspect(&browser, "many-done");
     browser.open(&server.url("/history"));

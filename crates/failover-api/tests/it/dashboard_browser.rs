@@ -1,8 +1,10 @@
 //! The pages in a real browser, used as a person uses them.
 
+use crate::messages::{Notifications, webhook};
 use crate::support::api::Server;
 use crate::support::browser::{Browser, ENTER, NOT_OK, Scripts};
 use crate::support::git::git;
+use crate::support::hook::Hook;
 use crate::support::inspect::inspect;
 use crate::support::process::{PATIENCE, poll, run};
 use crate::support::proxy::Proxy;
@@ -39,7 +41,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     browser.wait_text("#confirm", "Move sonarr to backup?");
     browser.wait_text("#confirm li:last-child code:last-child", "pvc-sonarr-backup");
     browser.wait_text("#confirm-reason", "k3s-w1 is down");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     browser.wait_text("#token-note", "does not know this token");
     browser.assert_quiet(&[NOT_OK]);
@@ -48,7 +50,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     // The right one moves it. Clicking as fast as one can moves it once.
     browser.write("#token", &alice.secret);
     browser.click("#move button");
-    browser.script("const b = document.getElementById('confirm-move'); b.click(); b.click(); b.click();");
+    browser.script("const b = document.getElementById('confirm-ask'); b.click(); b.click(); b.click();");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
     let is_the_move = |line: &&String| line.contains("\"answered\"") && line.contains("POST");
@@ -73,7 +75,7 @@ fn a_person_moves_a_service_and_sees_that_it_moved() {
     // The token is known in this tab until it is forgotten, and nowhere else.
     browser.open(&server.url("/services/sonarr/demote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: sonarr is set to primary");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (manifest("sonarr"), 3));
     let kept =
@@ -173,7 +175,7 @@ fn closed_reads_ask_for_the_token_once() {
     browser.click(".actions .first");
     browser.wait_text("h1", "Move sonarr to backup");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: sonarr is set to backup");
     assert!(
         scene
@@ -186,12 +188,6 @@ fn closed_reads_ask_for_the_token_once() {
 
     // A token that is taken away shows nothing any more.
     tokens.publish(Some(&Token::new("bob", "read").line));
-    server.wait_until(
-        "/api/services",
-        |_| server.request("GET", "/api/services", "", &alice.headers()).status == 401,
-        PATIENCE,
-    );
-    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     browser.wait_text("#sign-in", "This dashboard needs a token");
     assert_eq!(browser.script("return document.body.innerText.includes('sonarr')"), false);
     browser.assert_quiet(&[NOT_OK]);
@@ -218,7 +214,7 @@ fn an_open_page_stays_true() {
     browser.wait_text("#moved-on", "The repository has changed");
     browser.wait_text(".diff", "pvc-radarr-backup");
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     browser.wait_text("#outcome", "expectation-failed");
     assert_eq!(scene.repository.commit_count(), 3);
@@ -237,7 +233,7 @@ fn a_silent_server_is_not_taken_for_a_no() {
     let browser = Browser::start(Scripts::On);
     browser.open(&format!("http://{}/services/sonarr/promote", line.address()));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     gate.wait();
     line.interrupt();
     browser.wait_text("#outcome", "It is not known whether the move happened");
@@ -259,7 +255,7 @@ fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
     let browser = Browser::start(Scripts::On);
     browser.open(&server.url("/services/sonarr/promote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     gate.wait();
     proxy.interrupt();
     // The server needs a minute to give up; a test of that length has been waited for by the poll of another kind.
@@ -279,6 +275,41 @@ fn an_unknown_outcome_is_shown_as_unknown_and_asked_again_with_its_key() {
     browser.wait_text("#outcome", "Done by an earlier request: sonarr was set to backup");
     assert_eq!((scene.text("sonarr"), scene.repository.commit_count()), (moved("sonarr"), 2));
     browser.assert_quiet(&[NOT_OK]);
+}
+
+#[test]
+fn a_message_that_did_not_arrive_is_no_failed_move() {
+    let (scene, hook) = (Scene::new(&["sonarr"]), Hook::start());
+    let notifications = Notifications::new(&webhook("ntfy", &hook, ""));
+    let server = notifications.serve(&scene);
+    hook.answer_with([410]);
+    let browser = Browser::start(Scripts::On);
+    browser.open(&server.url("/services/sonarr/promote"));
+    browser.click("#move button");
+    browser.click("#confirm-ask");
+    browser.wait_text("#outcome", "Done: sonarr is set to backup");
+    server.wait_until(
+        "/api/health",
+        |reply| reply.json["problems"][0]["code"] == "notification-failed",
+        PATIENCE,
+    );
+    browser.open(&server.url("/services/sonarr/demote"));
+    browser.wait_text("#banner .notice", "Telling ntfy failed; moves are made all the same: ");
+    inspect(&browser, "untold");
+    browser.open(&server.url("/"));
+    browser.wait_text("#banner .notice", "410");
+    assert_eq!(browser.script("return document.querySelectorAll('#banner .banner').length"), 0);
+    browser.open(&server.url("/health"));
+    browser.wait_text("#health .warn", "notification-failed");
+    inspect(&browser, "untold-health");
+    // What keeps services from being moved is loud still, and beside it.
+    std::fs::write(scene.config(), "services: {sonarr: {namespace: Media}}\n").unwrap();
+    server.wait_until("/api/health", |reply| reply.json["config"]["valid"] == false, PATIENCE);
+    browser.open(&server.url("/"));
+    browser.wait_text("#banner .banner", "namespace of service sonarr");
+    browser.wait_text("#banner .notice", "Telling ntfy failed");
+    inspect(&browser, "untold-and-problem");
+    browser.assert_quiet(&[]);
 }
 
 const HOSTILE: &str =
@@ -335,7 +366,7 @@ fn text_from_outside_stays_text() {
     browser.write("#reason", HOSTILE);
     browser.click("#move button");
     browser.wait_text("#confirm-reason", HOSTILE);
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done");
     assert_eq!(browser.script("return document.title.includes('owned')"), false);
     browser.assert_quiet(&[NOT_OK]);
@@ -404,19 +435,19 @@ fn every_page_can_be_used_by_everybody() {
     browser.click("#move button");
     browser.wait_text("#confirm", "Move jellyfin to backup?");
     inspect(&browser, "confirm");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done");
     inspect(&browser, "done");
     browser.open(&server.url("/services/tautulli/promote"));
     browser.click("#move button");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Nothing was committed");
     inspect(&browser, "refused");
     // Whoever knows better says so.
     browser.click("#overrides input");
     browser.click("#move button");
     browser.wait_text("#confirm-force", "unexpected-value");
-    browser.click("#confirm-move");
+    browser.click("#confirm-ask");
     browser.wait_text("#outcome", "Done: tautulli is set to backup");
     let trailers = scene.repository.trailers(&scene.repository.tip());
     assert!(

@@ -140,7 +140,10 @@ fn a_file_that_cannot_be_read_stops_everything_until_somebody_repairs_it() {
         assert!(problem["detail"].as_str().unwrap().contains("untill"), "{problem}");
     }
     assert_eq!(scene.repository.tip(), tip);
-    assert_eq!(server.get("/api/health").json["status"], "degraded");
+    let health = server.get("/api/health").json;
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["problems"][0]["code"], "holds-unreadable", "{health}");
+    assert_eq!(health["holds"], json!({"in_force": null, "expired": null}));
     assert_eq!(server.get("/api/services").json["holds_problems"][0]["code"], "holds-unreadable");
     assert!(
         server
@@ -230,7 +233,21 @@ fn a_repeated_request_is_carried_out_once() {
     let mut all = sonarr();
     all.as_object_mut().unwrap().remove("services");
     all["all"] = json!(true);
-    hold(&other, &all, &key).assert_problem(422, "idempotency-key-reused");
+    let [mut longer, mut fixed, mut endless, mut because] = [sonarr(), sonarr(), sonarr(), sonarr()];
+    longer["for"] = json!("5h");
+    fixed.as_object_mut().unwrap().remove("for");
+    endless.clone_from(&fixed);
+    fixed["until"] = json!("2099-01-01T00:00:00Z");
+    because["reason"] = json!("another disk");
+    let mut radarr = sonarr();
+    radarr["services"] = json!(["radarr"]);
+    for another in [&longer, &fixed, &endless, &because, &radarr, &all] {
+        let refused = hold(&other, another, &key);
+        refused.assert_problem(422, "idempotency-key-reused");
+        let held = "which held sonarr for 4h (new disk in k3s-w2)";
+        assert!(refused.text.contains(held), "{another}: {}", refused.text);
+    }
+    assert_eq!(scene.repository.tip(), first.commit());
     hold(&other, &all, &[]).commit();
     assert_eq!(other.get("/api/holds").json["count"], 2);
     let released = release(&one, "all=true");

@@ -52,6 +52,7 @@ mod config;
 mod dashboard;
 mod dashboard_batch;
 mod dashboard_browser;
+mod dashboard_holds;
 mod demo;
 mod deploy;
 mod deploy_guide;

@@ -1,10 +1,15 @@
 //! Moves of this process, step by step, and changes as they happen.
 
+use std::net::Ipv4Addr;
+
 use serde_json::Value;
 
+use crate::support::api::Server;
 use crate::support::events::Events;
 use crate::support::process::PATIENCE;
-use crate::support::scene::{Scene, manifest_path, moved};
+use crate::support::scene::{Scene, manifest_path, moved, ready};
+use crate::support::tokens::Token;
+use crate::support::volume::Volume;
 
 fn steps(operation: &Value) -> Vec<&str> {
     operation["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect()
@@ -159,23 +164,79 @@ fn changes_are_heard_as_they_happen() {
     while events.next().is_some() {}
 }
 
+/// An address of this machine that is not the usual one.
+fn neighbour(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 2 + number)
+}
+
 #[test]
-fn too_many_listeners_are_turned_away_and_a_place_that_is_left_is_free() {
+fn no_address_takes_the_streams_of_others_and_a_place_that_is_left_is_free() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();
-    let mut all: Vec<Events> = (0..32).map(|_| Events::follow(&server)).collect();
-    assert!(all.iter().all(|events| events.head.starts_with("HTTP/1.1 200 ")));
+    let is_in = |events: &Events| events.head.starts_with("HTTP/1.1 200 ");
+    // One that asks for as many as there are gets its share.
+    let greedy: Vec<Events> = (0..32).map(|_| Events::follow_as(&server, neighbour(0), &[])).collect();
+    assert_eq!(greedy.iter().filter(|events| is_in(events)).count(), 8);
+    let refused = greedy.iter().find(|events| !is_in(events)).unwrap();
+    assert!(
+        refused.head.starts_with("HTTP/1.1 503 ") && refused.head.contains("retry-after: "),
+        "{}",
+        refused.head
+    );
     let metrics = server.get("/metrics").text;
-    assert!(metrics.contains("\nfailover_api_event_subscribers 32\n"), "{metrics}");
+    assert!(metrics.contains("\nfailover_api_event_subscribers 8\n"), "{metrics}");
+    let own = Events::follow(&server);
+    assert!(is_in(&own), "{}", own.head);
+
+    // So it takes several addresses to leave no place.
+    let others: Vec<Events> = (1..4)
+        .flat_map(|number| [number; 8])
+        .map(|number| Events::follow_as(&server, neighbour(number), &[]))
+        .collect();
+    assert_eq!(others.iter().filter(|events| is_in(events)).count(), 23);
     let turned_away = server.get("/api/events");
     turned_away.assert_problem(503, "too-many-streams");
+    assert!(turned_away.text.contains("32 connections follow"), "{}", turned_away.text);
     assert!(turned_away.headers.contains_key("retry-after"));
     server.get("/api/events?x=1").assert_problem(400, "invalid-request");
-    all.clear();
+    drop((greedy, others, own));
     server.wait_until(
         "/metrics",
         |reply| reply.text.contains("\nfailover_api_event_subscribers 0\n"),
         PATIENCE,
     );
-    assert!(Events::follow(&server).head.starts_with("HTTP/1.1 200 "));
+    let all: Vec<Events> = (0..8).map(|_| Events::follow(&server)).collect();
+    assert!(all.iter().all(is_in));
+    let turned_away = server.get("/api/events");
+    turned_away.assert_problem(503, "too-many-streams");
+    assert!(turned_away.text.contains("8 connections of 127.0.0.1"), "{}", turned_away.text);
+}
+
+#[test]
+fn a_stream_ends_as_soon_as_its_token_is_taken_away() {
+    let scene = Scene::new(&["sonarr"]);
+    let (alice, bob) = (Token::new("alice", "read"), Token::new("bob", "operate"));
+    let mut volume = Volume::new("tokens", &format!("{}\n{}\n", alice.line, bob.line));
+    let mut arguments = scene.local();
+    arguments.extend(["--token-file".into(), volume.file().into(), "--require-token-for-reads".into()]);
+    let server = ready(Server::start(arguments));
+    let follow = |token: &Token| {
+        let mut events = Events::follow_as(&server, Ipv4Addr::LOCALHOST, &token.headers());
+        assert_eq!(events.next().unwrap().0, "view", "{}", events.head);
+        events
+    };
+    let (mut of_alice, mut of_bob) = (follow(&alice), follow(&bob));
+    // A version that nobody can read takes nothing away.
+    volume.publish(Some("nonsense"));
+    server.wait_log("the refusal", |event| event["message"] == "tokens refused");
+    volume.publish(Some(&bob.line));
+    assert_eq!(of_alice.next(), None);
+    let denied = Events::follow_as(&server, Ipv4Addr::LOCALHOST, &alice.headers());
+    assert!(denied.head.starts_with("HTTP/1.1 401 "), "{}", denied.head);
+    // Who still has a token goes on and hears what happens, so it was not the age of the streams that ended the other.
+    let moved = server.post("/api/failover/sonarr/promote", "", &bob.headers());
+    of_bob.find("view", |view| view["revision"] == format!("main@sha1:{}", moved.commit()));
+    // The last one that goes ends the rest.
+    volume.publish(Some("# nobody\n"));
+    while of_bob.next().is_some() {}
 }

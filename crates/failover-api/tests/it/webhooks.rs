@@ -111,6 +111,35 @@ fn a_part_of_an_alarm_that_lasts_does_not_move_against_whoever_moved_back() {
 }
 
 #[test]
+fn an_alarm_is_judged_on_the_commit_that_is_moved() {
+    let scene = Scene::new(&["sonarr"]);
+    let (server, other) = (scene.serve(), scene.serve());
+    // Somebody tries the way there and back through another replica, and this one has not seen it.
+    other.promote("sonarr").commit();
+    let back = other.demote("sonarr").commit().to_owned();
+    let firing = alert("firing", "2020-01-24T02:00:00Z").to_string();
+    let dry = server.post(&format!("{ALERTMANAGER}&dry-run=true"), &firing, &[JSON]);
+    assert_eq!(dry.json["changed"], true, "the view is not old: {}", dry.text);
+    let late = server.post(ALERTMANAGER, &firing, &[JSON]);
+    assert_eq!((late.status, &late.json["changed"]), (200, &json!(false)), "{}", late.text);
+    let ignored = late.json["ignored"].as_str().unwrap();
+    assert!(ignored.starts_with("the alarm began at 2020-01-24T02:00:00Z, and sonarr was moved after that"));
+    assert!(
+        ignored.ends_with(&back) && late.json["revision"].as_str().unwrap().ends_with(&back),
+        "{}",
+        late.text
+    );
+    assert_eq!(scene.repository.tip(), back);
+    let dry = server.post(&format!("{ALERTMANAGER}&dry-run=true"), &firing, &[JSON]);
+    assert_eq!(
+        (&dry.json["changed"], &dry.json["ignored"]),
+        (&json!(false), &late.json["ignored"]),
+        "{}",
+        dry.text
+    );
+}
+
+#[test]
 fn a_monitor_that_is_content_moves_nothing() {
     let scene = Scene::new(&["sonarr"]);
     let server = scene.serve();

@@ -20,6 +20,15 @@ pub fn parse(text: &str) -> Option<Duration> {
     (rest.is_empty() && seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
+/// Writes a duration so that it is read back, in hours, minutes and seconds; what is less than a second is left out.
+#[must_use]
+pub fn written(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    parts.map(|(number, unit)| format!("{number}{unit}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,7 +39,9 @@ mod tests {
             [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("1h1s", 3601), ("1h2m3s", 3723)]
         {
             assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(parse(&written(Duration::from_secs(seconds))), Some(Duration::from_secs(seconds)));
         }
+        assert_eq!(written(Duration::from_secs(90 * 60)), "1h30m");
     }
 
     #[test]

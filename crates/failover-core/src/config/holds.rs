@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, at, shown};
-use super::read::only_document;
+use super::read::{File, only_document};
 use super::scalar::{Plain, plain};
 use super::value::Placed;
 use crate::name::{Actor, Reason, ServiceName};
@@ -113,7 +113,7 @@ impl Holds {
         if text.lines().all(is_blank) {
             return Ok(Self::default());
         }
-        let document = only_document(text, WHAT, "remove the file when nothing is held")?;
+        let document = only_document(text, FILE)?;
         let mut reader = Reader::new(&document);
         let holds = root(&mut reader, &document);
         let errors = reader.into_errors();
@@ -201,6 +201,11 @@ impl Holds {
 }
 
 const WHAT: &str = "the holds file";
+const FILE: File<'_> = File {
+    what: WHAT,
+    empty_hint: "remove the file when nothing is held",
+    large_hint: "remove the holds that are over or no longer needed; one with 'all: true' holds every service",
+};
 const START: Place = Place { line: 1, column: 1 };
 
 fn root<'a>(reader: &mut Reader<'a>, document: &'a Node) -> Option<BTreeMap<Scope, Hold>> {
@@ -306,6 +311,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read::MAX_CONFIG_BYTES;
     use super::*;
 
     fn time(text: &str) -> Timestamp {
@@ -364,6 +370,11 @@ mod tests {
             assert!(found, "{text}\n{errors}");
         }
         assert!(Holds::read(b"holds: \xff").unwrap_err().to_string().contains("UTF-8"));
+        let large = Holds::read(&vec![b'x'; MAX_CONFIG_BYTES + 1]).unwrap_err().to_string();
+        assert!(
+            large.contains("the holds file has 1048577 bytes") && large.contains("remove the holds"),
+            "{large}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::fields::{Field, Fields, Reader, at};
-use super::read::only_document;
+use super::read::{File, only_document};
 use super::value::Placed;
 use crate::name::ObjectName;
 use crate::yaml::{Node, Place};
@@ -107,9 +107,16 @@ impl<T> List<T> {
     /// # Errors
     /// Everything that is wrong, with its place; also a file without any item. No message repeats an address.
     pub(super) fn parse(&self, text: &str) -> Result<Vec<T>, ConfigErrors> {
-        let (file, hint) =
-            (format!("the {} file", self.key), format!("list at least one under '{}:'", self.key));
-        let document = only_document(text, &file, &hint).map_err(|errors| veiled(&errors))?;
+        let file = format!("the {} file", self.key);
+        let document = only_document(
+            text,
+            File {
+                what: &file,
+                empty_hint: &format!("list at least one under '{}:'", self.key),
+                large_hint: &format!("list at most {} {}, in few words", self.most, self.key),
+            },
+        );
+        let document = document.map_err(|errors| veiled(&errors))?;
         let mut reader = Reader::new(&document);
         let items = self.root(&mut reader, &document, text, file);
         let errors = reader.into_errors();

@@ -19,7 +19,7 @@ mod receiver;
 mod notification;
 mod holds;
 
-pub use duration::parse as parse_duration;
+pub use duration::{parse as parse_duration, written as written_duration};
 pub use error::{ConfigError, ConfigErrors};
 pub use holds::{HOLDS_PATH, Hold, Holds, Scope};
 pub use hook::{HookUrl, HookUrlError};

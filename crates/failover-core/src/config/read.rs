@@ -12,7 +12,7 @@ use super::model::{Config, Service};
 use crate::name::{NameError, ServiceName};
 use crate::yaml::{self, Node, Place};
 
-/// Largest config that is read, in bytes; a ConfigMap holds no more.
+/// Largest config, holds file or list that is read, in bytes; a ConfigMap holds no more.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
 /// Reads and checks the text of `services.yaml`, or that of a manifest with a ConfigMap that holds it.
@@ -29,22 +29,32 @@ pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
     let documents = documents(text, THE_CONFIG)?;
     if documents.iter().any(is_manifest) {
         let embedded = Embedded::find(text, &documents)?;
-        let config =
-            only_document(embedded.text, THE_CONFIG, EMPTY_HINT).and_then(|document| read(&document));
+        let config = only_document(embedded.text, THE_CONFIG).and_then(|document| read(&document));
         return config.map_err(|errors| embedded.placed(&errors));
     }
-    read(&only(documents, THE_CONFIG, EMPTY_HINT)?)
+    read(&only(documents, THE_CONFIG)?)
 }
 
-/// The one document of a text, which `what` is.
-pub(super) fn only_document(text: &str, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
-    only(documents(text, what)?, what, empty_hint)
+/// A file of one document, and what to do about one that cannot be it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File<'f> {
+    /// What it is.
+    pub(super) what: &'f str,
+    /// What to do about an empty one.
+    pub(super) empty_hint: &'f str,
+    /// What to do about one that is too large.
+    pub(super) large_hint: &'f str,
 }
 
-fn documents(text: &str, what: &str) -> Result<Vec<Node>, ConfigErrors> {
+/// The one document of the text of `file`.
+pub(super) fn only_document(text: &str, file: File<'_>) -> Result<Node, ConfigErrors> {
+    only(documents(text, file)?, file)
+}
+
+fn documents(text: &str, file: File<'_>) -> Result<Vec<Node>, ConfigErrors> {
     if text.len() > MAX_CONFIG_BYTES {
-        let message = format!("{what} has {} bytes; at most {MAX_CONFIG_BYTES} are read", text.len());
-        return Err(alone(START, message, "split it between several instances"));
+        let message = format!("{} has {} bytes; at most {MAX_CONFIG_BYTES} are read", file.what, text.len());
+        return Err(alone(START, message, file.large_hint));
     }
     yaml::parse(text).map_err(|error| {
         let message = format!("this is not YAML: {}", error.message);
@@ -52,7 +62,8 @@ fn documents(text: &str, what: &str) -> Result<Vec<Node>, ConfigErrors> {
     })
 }
 
-fn only(mut documents: Vec<Node>, what: &str, empty_hint: &str) -> Result<Node, ConfigErrors> {
+fn only(mut documents: Vec<Node>, file: File<'_>) -> Result<Node, ConfigErrors> {
+    let File { what, empty_hint, .. } = file;
     if let [_, second, ..] = documents.as_slice() {
         let message = format!("{what} has more than one YAML document");
         return Err(alone(second.place, message, "keep the first one and remove the '---' lines after it"));
@@ -69,7 +80,8 @@ fn alone(place: Place, message: String, hint: &str) -> ConfigErrors {
 }
 
 const START: Place = Place { line: 1, column: 1 };
-const THE_CONFIG: &str = "the config";
+const THE_CONFIG: File<'_> =
+    File { what: "the config", empty_hint: EMPTY_HINT, large_hint: "split it between several instances" };
 const EMPTY_HINT: &str =
     "list at least one service under 'services:'; an empty config never replaces a good one";
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::builds::Step;
+use super::builds::{Step, Way};
 use super::kustomize::FluxBuild;
 use super::listing::Listing;
 use crate::name::RepoPath;
@@ -35,17 +35,15 @@ impl Covering<'_> {
     }
 }
 
-/// The variable of a text that is `${VARIABLE}`, perhaps with a default, and nothing else.
-pub(crate) fn variable(text: &str) -> Option<&str> {
-    let inside = text.trim().strip_prefix("${")?.strip_suffix('}')?;
-    let end = inside.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inside.len());
-    (end > 0 && !inside[end..].contains(['{', '}'])).then(|| &inside[..end])
-}
-
 impl Listing {
     /// The Flux Kustomizations that build the file.
     pub(crate) fn covering(&self, path: &RepoPath) -> Vec<Covering<'_>> {
         let ways = self.index.builds.of.get(path).into_iter().flat_map(|builds| builds.values().flatten());
+        self.applying(ways)
+    }
+
+    /// The Flux Kustomizations on the ways.
+    pub(super) fn applying<'w>(&self, ways: impl Iterator<Item = &'w Way>) -> Vec<Covering<'_>> {
         let steps = ways.flat_map(|way| way.iter()).filter_map(|step| match step {
             Step::Flux(path, index) => Some((path, *index)),
             Step::Folder(_) => None,

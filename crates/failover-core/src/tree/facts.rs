@@ -1,14 +1,18 @@
 //! What one YAML file says about itself. It depends on the file's bytes and name only, so that it can be kept per blob.
 
+use std::ops::Deref;
+
 use super::kustomize::{FluxBuild, Kustomization};
 use super::replication::Replication;
+use super::variables::{self, VariableUse};
+use crate::workload::{Needs, Reader};
 use crate::yaml::{self, Anchors, Node, Place, YamlError};
 
 /// What one YAML file holds, as far as the search needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FileFacts {
     /// Objects, one for each document that has a kind and a name.
-    Manifests(Vec<DocumentFacts>),
+    Manifests(Documents),
     /// A `kustomization.yaml`.
     Kustomization(Kustomization),
     /// Not YAML that can be read; unrendered templates are the usual case.
@@ -18,6 +22,22 @@ pub enum FileFacts {
         /// Values of `name:` lines in the raw text: a hint at what may be hidden in the file.
         names: Vec<String>,
     },
+}
+
+/// The objects of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Documents {
+    objects: Vec<DocumentFacts>,
+    /// The variables in all of the file, also in what is no object.
+    pub(super) variables: Box<[VariableUse]>,
+}
+
+impl Deref for Documents {
+    type Target = [DocumentFacts];
+
+    fn deref(&self) -> &Self::Target {
+        &self.objects
+    }
 }
 
 /// One object in a file.
@@ -41,6 +61,29 @@ pub struct DocumentFacts {
     pub(super) flux: Option<FluxBuild>,
     /// For a VolSync object: what it copies. Boxed, since most objects are none.
     pub(super) replication: Option<Box<Replication>>,
+    /// For a workload that may have pods: the claims that it mounts.
+    pub(super) mounts: Box<[MountedClaim]>,
+}
+
+/// A claim that a workload mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MountedClaim {
+    pub(super) claim: Box<str>,
+    /// Where that stands.
+    pub(super) line: u32,
+}
+
+impl MountedClaim {
+    fn all(kind: &str, reader: &Reader<'_>) -> Box<[Self]> {
+        let rests = reader.text(&["spec", "replicas"]).as_deref() == Some("0")
+            || (kind == "CronJob" && reader.text(&["spec", "suspend"]).as_deref() == Some("true"));
+        let needs = (!rests).then(|| Needs::read(kind, reader)).flatten().unwrap_or_default();
+        let mounts = needs.mounts.into_iter().map(|mount| Self {
+            claim: mount.value.into(),
+            line: u32::try_from(mount.place.line).unwrap_or(u32::MAX),
+        });
+        mounts.collect()
+    }
 }
 
 impl FileFacts {
@@ -62,16 +105,29 @@ impl FileFacts {
         };
         match yaml::parse(text) {
             Err(error) => Self::Unreadable { error, names: names_in(text) },
-            Ok(documents) if is_kustomization(file_name) => Self::Kustomization(
-                documents.first().map_or_else(Kustomization::default, Kustomization::read),
-            ),
-            Ok(documents) => Self::Manifests(
-                documents
-                    .iter()
-                    .enumerate()
-                    .flat_map(|(index, root)| DocumentFacts::all(index, root))
-                    .collect(),
-            ),
+            Ok(documents) => {
+                let variables = variables::read(text, &documents);
+                if is_kustomization(file_name) {
+                    let root = documents.first();
+                    let mut read = root.map_or_else(Kustomization::default, Kustomization::read);
+                    read.variables = variables;
+                    return Self::Kustomization(read);
+                }
+                let objects = documents.iter().enumerate();
+                let objects = objects.flat_map(|(index, root)| DocumentFacts::all(index, root)).collect();
+                Self::Manifests(Documents { objects, variables })
+            }
+        }
+    }
+}
+
+impl FileFacts {
+    /// The variables in it.
+    pub(super) fn variables(&self) -> &[VariableUse] {
+        match self {
+            Self::Manifests(documents) => &documents.variables,
+            Self::Kustomization(kustomization) => &kustomization.variables,
+            Self::Unreadable { .. } => &[],
         }
     }
 }
@@ -102,6 +158,7 @@ impl DocumentFacts {
             .flatten();
         let replication =
             api_version.starts_with("volsync.backube/").then(|| Replication::read(&kind, root, anchors));
+        let mounts = MountedClaim::all(&kind, &Reader { anchors, root });
         Some(Self {
             document,
             api_version,
@@ -112,6 +169,7 @@ impl DocumentFacts {
             listed: false,
             flux,
             replication: replication.flatten().map(Box::new),
+            mounts,
         })
     }
 }

@@ -197,7 +197,7 @@ impl Listing {
             .filter(move |object| object.namespace == namespace)
     }
 
-    fn built<'a>(
+    pub(super) fn built<'a>(
         &'a self,
         path: &'a RepoPath,
         document: &'a DocumentFacts,

@@ -17,6 +17,8 @@ pub(super) struct Index {
     by_kind: HashMap<String, OfKind>,
     /// Positions in `objects`, by each name that a build gives the object.
     by_name: HashMap<String, Vec<usize>>,
+    /// Positions in `objects`, by each claim that the object mounts.
+    by_claim: HashMap<Box<str>, Vec<usize>>,
     /// The kustomization in each folder; the first one where there are several.
     kustomizations: HashMap<String, RepoPath>,
     /// The files that cannot be read.
@@ -28,6 +30,8 @@ pub(super) struct Index {
     pub(super) patches: BTreeMap<RepoPath, BTreeSet<String>>,
     /// The kustomizations that cannot be read.
     pub(super) unreadable_kustomizations: Vec<RepoPath>,
+    /// The files that each variable of Flux stands in.
+    pub(super) variables: HashMap<Box<str>, Vec<RepoPath>>,
 }
 
 /// The objects of one kind.
@@ -53,6 +57,12 @@ impl Index {
         let mut kustomizations: Vec<(&RepoPath, &Kustomization)> = Vec::new();
         let mut flux: Vec<(&RepoPath, usize, &FluxBuild)> = Vec::new();
         for (path, facts) in files {
+            for one in facts.variables() {
+                let known = index.variables.entry(one.name.clone()).or_default();
+                if known.last() != Some(*path) {
+                    known.push((*path).clone());
+                }
+            }
             match facts {
                 FileFacts::Kustomization(kustomization) => {
                     kustomizations.push((path, kustomization));
@@ -97,6 +107,9 @@ impl Index {
         let number = self.objects.len();
         self.objects.push(Object { path: path.clone(), index: at });
         self.by_kind.entry(document.kind.clone()).or_default().numbers.push(number);
+        for mount in &document.mounts {
+            self.by_claim.entry(mount.claim.clone()).or_default().push(number);
+        }
         let names: Vec<String> = self.identities(path, document).map(|identity| identity.name).collect();
         for name in names {
             let known = self.by_name.entry(name).or_default();
@@ -132,6 +145,11 @@ impl Index {
     /// The objects of a kind, in the order of the paths.
     pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Object> {
         self.numbered(self.by_kind.get(kind).map(|of_kind| &of_kind.numbers))
+    }
+
+    /// The workloads that mount a claim of this name, whatever its namespace.
+    pub(super) fn mounting(&self, claim: &str) -> impl Iterator<Item = &Object> {
+        self.numbered(self.by_claim.get(claim))
     }
 
     fn numbered(&self, numbers: Option<&Vec<usize>>) -> impl Iterator<Item = &Object> {

@@ -1,5 +1,6 @@
 //! What a kustomization and a Flux `Kustomization` say of what they build, as far as the search needs it.
 
+use super::variables::VariableUse;
 use crate::config::Target;
 use crate::name::RepoPath;
 use crate::yaml::{self, Anchors, Node, Place};
@@ -24,6 +25,8 @@ pub struct Kustomization {
     other_files: Vec<String>,
     /// The objects that patches written as text are about.
     embedded: Vec<EmbeddedPatch>,
+    /// The variables in it; filled in by whoever knows the text.
+    pub(super) variables: Box<[VariableUse]>,
 }
 
 /// Where a kustomization applies a patch, in the order that Kustomize follows.
@@ -184,6 +187,7 @@ impl Kustomization {
                 .enumerate()
                 .filter_map(|(index, item)| EmbeddedPatch::read(index, item))
                 .collect(),
+            variables: Box::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-// The little that pages do by themselves: they stay true while they are open, and ask the API for a move.
+// The little that pages do by themselves: they stay true while they are open, and ask the API for moves and holds.
 // Reading works without this. The token stays in this tab and goes into one header; nothing else sends it.
 
 const TOKEN = "failover-api-token";
@@ -56,7 +56,8 @@ const written = new Map();
 const remember = (page) => {
   for (const region of page.querySelectorAll("[data-live], [data-hold]")) written.set(region.id, region.outerHTML);
 };
-const actives = (root) => new Map([...root.querySelectorAll("[data-active][data-service]:not(form)")].map((one) => [one.dataset.service, one.dataset.active]));
+const states = (root) => new Map([...root.querySelectorAll("[data-active][data-service]:not(form)")].map(({ dataset: { service, active, held } }) =>
+  [service, (WORDS[active] ?? active) + (held === undefined ? "" : " and held")]));
 
 const refresh = async () => {
   const { status, page } = await load(location.href);
@@ -68,7 +69,7 @@ const refresh = async () => {
     const now = status === 200 ? page.getElementById(holding.id)?.outerHTML : "";
     if (now !== written.get(holding.id) && !carriedOut) byId("moved-on").hidden = false;
   }
-  const before = actives(document);
+  const before = states(document);
   for (const region of page.querySelectorAll("[data-live]")) {
     const shown = byId(region.id);
     if (!shown || written.get(region.id) === region.outerHTML) continue;
@@ -90,9 +91,9 @@ const refresh = async () => {
       (same ?? byId("main")).focus();
     }
   }
-  const changes = [...actives(document)].filter(([name, active]) => before.has(name) && before.get(name) !== active);
+  const changes = [...states(document)].filter(([name, state]) => before.has(name) && before.get(name) !== state);
   for (const [name] of changes) document.querySelector(`[data-service="${CSS.escape(name)}"]`)?.classList.add("changed");
-  if (changes.length) say(changes.map(([name, active]) => `${name} is ${WORDS[active] ?? active} now.`).slice(0, 5).join(" "));
+  if (changes.length) say(changes.map(([name, state]) => `${name} is ${state} now.`).slice(0, 5).join(" "));
   tellTimes();
 };
 
@@ -148,7 +149,7 @@ const look = async () => {
       time.dateTime = new Date(Date.now() + ahead - health.view_age_seconds * 1000).toISOString();
       time.title = "";
     }
-    const now = JSON.stringify([health.status, health.revision, health.config, health.problems.map((one) => [one.code, one.service])]);
+    const now = JSON.stringify([health.status, health.revision, health.config, health.holds, health.problems.map((one) => [one.code, one.service])]);
     const isNew = seen === null ? health.revision !== (document.body.dataset.revision ?? null) : now !== seen;
     if (isNew) await refresh();
     seen = now;
@@ -172,7 +173,11 @@ const follow = async () => {
     const events = answer.ok ? answer.body.pipeThrough(new TextDecoderStream()).getReader() : null;
     for (let rest = ""; events; ) {
       const { done, value } = await events.read();
-      if (done) break;
+      if (done) {
+        // Its age, or the server stops, or the token does not count any more: the page shows which.
+        look();
+        break;
+      }
       const whole = (rest + value).split("\n\n");
       rest = whole.pop();
       if (whole.some((event) => event.startsWith("event: view\n"))) look();
@@ -226,16 +231,92 @@ const signIn = (form) => {
   }
 };
 
-// Asking for the move.
-let carriedOut = false;
+// What a page offers, what is asked of the API for it, and how the answer is told.
+const fill = (id, text) => { byId(id).hidden = !text; byId(id).querySelector("span").textContent = text; };
+const field = (name, value) => (value ? { [name]: value } : {});
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+const names = (lines) => lines.map((line) => line.service).join(", ");
+const folded = (title, lines) => lines.length > 12
+  ? [element("details", [element("summary", `${title}: ${lines.length} services`), element("p", names(lines))])]
+  : lines.length ? [element("p", `${title}: ${names(lines)}`)] : [];
+
 const move = (form) => {
-  const { address, active, revision, to, service, commits } = form.dataset;
+  const { active, revision, to, service } = form.dataset;
   // What a batch says besides the options of every move.
   const batch = form.dataset.body ? JSON.parse(form.dataset.body) : null;
+  const overrides = () => [...form.querySelectorAll("[name=force]:checked")].map((box) => box.value);
+  // What became of each service of a batch.
+  const outcomes = (answer) => {
+    if (!batch) return { set: ([is]) => `${service} ${is}`, refused: 0, rest: [] };
+    const of = (outcome) => (answer.services ?? []).filter((line) => line.outcome === outcome);
+    const [moved, there, left] = ["moved", "already-there", "refused"].map(of);
+    const set = ([is, are]) => (moved.length === 1 ? `1 service ${is}` : `${moved.length} services ${are}`);
+    const stays = left.map((line) => element("li", [
+      element("strong", line.service), " ", element("code", line.code ?? ""),
+      ...(line.detail ? [element("p", line.detail)] : []), ...(line.hint ? [element("p", line.hint, { class: "hint" })] : []),
+    ], { class: "block" }));
+    const rest = [...folded("Moved, in this order", moved), ...folded("There already", there)];
+    if (left.length) rest.push(element("h3", "Left where they are"), element("ul", stays, { class: "findings", role: "list" }));
+    return { set, refused: left.length, rest };
+  };
+  return {
+    many: Boolean(batch),
+    doubt: "the move happened",
+    see: batch ? ["the services", "/"] : [service, `/services/${service}`],
+    question: () => fill("confirm-force", overrides().join(", ")),
+    request: (reason) => {
+      const force = overrides();
+      // Who overrides a check has judged this very commit; otherwise other people's commits do not matter.
+      return { body: { ...batch, ...field("expect", force.length ? revision : active), ...field("reason", reason), ...(force.length && { force }) } };
+    },
+    told: (answer, commit) => {
+      if (!answer.changed) {
+        const title = batch ? `Nothing to do: all of them were at ${to} already` : `Nothing to do: ${service} was at ${to} already`;
+        return { title, parts: answer.commit ? [element("p", ["Commit ", commit(answer.commit), " brought it there."])] : [] };
+      }
+      const { set, refused, rest } = outcomes(answer);
+      const badge = document.querySelector(".title .badge");
+      if (badge) { badge.className = `badge state-${to}`; badge.textContent = capital(to); }
+      const title = answer.replayed ? `Done by an earlier request: ${set(["was", "were"])} set to ${to}` : `Done: ${set(["is", "are"])} set to ${to}`;
+      const parts = [...rest, element("p", "It is not a running app yet: Flux applies it, and then Kubernetes starts the pod. This page sees only Git.")];
+      return { part: refused > 0, title: refused ? `${title}, ${refused} refused` : title, parts };
+    },
+  };
+};
+const restrained = ({ changed, replayed }, what, done, before) => ({
+  title: !changed ? `Nothing to do: ${what} was ${before}` : replayed ? `Done by an earlier request: ${what} was ${done}` : `Done: ${what} is ${done}`,
+  parts: [],
+});
+const hold = ({ dataset: { what, body, service } }) => {
+  const until = (answer) => {
+    const made = answer.holds?.find((one) => one.service === service);
+    return made ? ` until ${made.until ? `${made.until.slice(0, 16).replace("T", " ")} UTC` : "it is released"}` : "";
+  };
+  return {
+    doubt: "the hold was made",
+    see: ["the holds", "/holds"],
+    question: () => fill("confirm-for", byId("for").selectedOptions[0].text),
+    request: (reason) => ({ body: { ...JSON.parse(body), reason, ...field("for", byId("for").value) } }),
+    told: (answer) => restrained(answer, what, `held${until(answer)}`, "held so already"),
+  };
+};
+const release = ({ dataset: { what } }) => ({
+  doubt: "the hold was released",
+  see: ["the holds", "/holds"],
+  request: (reason) => ({ query: reason && `&reason=${encodeURIComponent(reason)}` }),
+  told: (answer) => restrained(answer, what, "released", "not held"),
+});
+const deeds = { move, hold, release };
+
+// Asking for it.
+let carriedOut = false;
+const offer = (form) => {
+  const { method, address, commits } = form.dataset;
+  const deed = deeds[form.id](form);
   const needsToken = "needsToken" in form.dataset;
   const outcome = byId("outcome");
   const dialog = byId("confirm");
-  const asked = `failover-api-asked ${address}${batch ? ` ${form.dataset.body}` : ""}`;
+  const asked = `failover-api-asked ${address}${form.dataset.body ? ` ${form.dataset.body}` : ""}`;
   const button = form.querySelector("button");
   let busy = false;
 
@@ -258,9 +339,9 @@ const move = (form) => {
   };
   const doubt = (...parts) => {
     form.hidden = true;
-    tell("doubt", "It is not known whether the move happened",
+    tell("doubt", `It is not known whether ${deed.doubt}`,
       ...parts,
-      element("p", "It may have landed, or still land. Asking again with the same key never moves twice: it finds the first move, or makes it."),
+      element("p", "It may have landed, or still land. Asking again with the same key never does it twice: it finds the first commit, or makes it."),
       element("p", again(), { class: "actions" }));
   };
   const commit = (id) => {
@@ -271,43 +352,16 @@ const move = (form) => {
     carriedOut = true;
     for (const old of [form, byId("plan"), byId("act-title"), byId("partial")]) if (old) old.hidden = true;
     byId("moved-on").hidden = true;
-    const first = batch ? element("a", "See the services", { href: "/", class: "button first" }) : element("a", `See ${service}`, { href: `/services/${service}`, class: "button first" });
-    const next = element("p", [first, element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" });
-    const { set, refused, rest } = outcomes(answer);
-    if (answer.changed) {
-      const badge = document.querySelector(".title .badge");
-      if (badge) { badge.className = `badge state-${to}`; badge.textContent = to[0].toUpperCase() + to.slice(1); }
-      const done = answer.replayed ? `Done by an earlier request: ${set(["was", "were"])} set to ${to}` : `Done: ${set(["is", "are"])} set to ${to}`;
-      tell(refused ? "done part" : "done", refused ? `${done}, ${refused} refused` : done,
-        element("p", ["Commit ", commit(answer.commit), " is on the branch."]),
-        ...rest,
-        element("p", "It is not a running app yet: Flux applies it, and then Kubernetes starts the pod. This page sees only Git."),
-        next);
-    } else {
-      tell("done", batch ? `Nothing to do: all of them were at ${to} already` : `Nothing to do: ${service} was at ${to} already`, ...(answer.commit ? [element("p", ["Commit ", commit(answer.commit), " brought it there."])] : []), next);
-    }
-  };
-  // What became of each service of a batch.
-  const names = (lines) => lines.map((line) => line.service).join(", ");
-  const folded = (title, lines) => lines.length > 12
-    ? [element("details", [element("summary", `${title}: ${lines.length} services`), element("p", names(lines))])]
-    : lines.length ? [element("p", `${title}: ${names(lines)}`)] : [];
-  const outcomes = (answer) => {
-    if (!batch) return { set: ([is]) => `${service} ${is}`, refused: 0, rest: [] };
-    const of = (outcome) => (answer.services ?? []).filter((line) => line.outcome === outcome);
-    const [moved, there, left] = ["moved", "already-there", "refused"].map(of);
-    const set = ([is, are]) => (moved.length === 1 ? `1 service ${is}` : `${moved.length} services ${are}`);
-    const stays = left.map((line) => element("li", [
-      element("strong", line.service), " ", element("code", line.code ?? ""),
-      ...(line.detail ? [element("p", line.detail)] : []), ...(line.hint ? [element("p", line.hint, { class: "hint" })] : []),
-    ], { class: "block" }));
-    const rest = [...folded("Moved, in this order", moved), ...folded("There already", there)];
-    if (left.length) rest.push(element("h3", "Left where they are"), element("ul", stays, { class: "findings", role: "list" }));
-    return { set, refused: left.length, rest };
+    const { part, title, parts } = deed.told(answer, commit);
+    const [what, place] = deed.see;
+    tell(part ? "done part" : "done", title,
+      ...(answer.changed ? [element("p", ["Commit ", commit(answer.commit), " is on the branch."])] : []),
+      ...parts,
+      element("p", [element("a", `See ${what}`, { href: place, class: "button first" }), element("a", "See the history", { href: "/history", class: "button" })], { class: "actions" }));
   };
   const refused = (problem) => {
     const list = problem.problems?.length > 1 ? problem.problems : [problem];
-    const of = (one) => (one.service && batch ? `${one.service}: ` : "");
+    const of = (one) => (one.service && deed.many ? `${one.service}: ` : "");
     const parts = list.flatMap((one) => [
       element("p", of(one) + (one.file ? `${one.file}${one.line ? `:${one.line}` : ""}: ` : "") + one.detail),
       element("p", one.hint, { class: "hint" }),
@@ -316,7 +370,7 @@ const move = (form) => {
       if (finding.verdict === "block" && !problem.detail.includes(finding.detail)) parts.push(element("p", `${finding.check}: ${finding.detail}`));
     }
     tell("no", `Nothing was committed: ${problem.title}`, ...parts,
-      element("p", [element("a", "Show the plan as it is now", { href: location.pathname + location.search }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
+      element("p", [element("a", "Show it as it is now", { href: location.pathname + location.search }), ` · code ${problem.code} · request ${problem.request_id ?? "unknown"}`], { class: "details" }));
     if (problem.code === "token-missing" || problem.code === "token-unknown") {
       tab.drop(TOKEN);
       byId("sign-out").hidden = true;
@@ -327,20 +381,20 @@ const move = (form) => {
   };
 
   // What was asked is remembered until there is an answer, so that it can be asked again with its key.
-  const send = async ({ key, body }) => {
+  const send = async ({ key, body, query }) => {
     if (busy) return;
     busy = true;
     button.setAttribute("aria-disabled", "true");
-    tab.set(asked, JSON.stringify({ key, body }));
+    tab.set(asked, JSON.stringify({ key, body, query }));
     outcome.className = "";
     outcome.replaceChildren(element("p", "Asking for the commit. This takes a moment, and up to a minute when the Git host is slow."));
     outcome.hidden = false;
     say("Asking for the commit.");
     try {
-      const answer = await fetch(address, {
-        method: "POST",
-        headers: authorized({ "Content-Type": "application/json", "Idempotency-Key": key }),
-        body: JSON.stringify(body),
+      const answer = await fetch(address + (query ?? ""), {
+        method,
+        headers: authorized({ "Idempotency-Key": key, ...(body && { "Content-Type": "application/json" }) }),
+        body: body && JSON.stringify(body),
       });
       const isProblem = answer.headers.get("Content-Type")?.startsWith("application/problem+json");
       const told = await answer.json();
@@ -361,7 +415,7 @@ const move = (form) => {
     }
   };
 
-  const overrides = () => [...form.querySelectorAll("[name=force]:checked")].map((box) => box.value);
+  const why = () => byId("reason").value.trim();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (busy || dialog.open) return;
@@ -370,20 +424,14 @@ const move = (form) => {
       byId("sign-out").hidden = false;
       showToken();
     }
-    const fill = (id, text) => { byId(id).hidden = !text; byId(id).querySelector("span").textContent = text; };
-    fill("confirm-reason", byId("reason").value.trim());
-    fill("confirm-force", overrides().join(", "));
+    fill("confirm-reason", why());
+    deed.question?.();
     dialog.showModal();
   });
   byId("cancel").addEventListener("click", () => dialog.close());
-  byId("confirm-move").addEventListener("click", () => {
+  byId("confirm-ask").addEventListener("click", () => {
     dialog.close();
-    const reason = byId("reason").value.trim();
-    const force = overrides();
-    // Who overrides a check has judged this very commit; otherwise other people's commits do not matter.
-    const expect = force.length ? revision : active;
-    const body = { ...batch, ...(expect && { expect }), ...(reason && { reason }), ...(force.length && { force }) };
-    send({ key: form.dataset.key, body });
+    send({ key: form.dataset.key, ...deed.request(why()) });
   });
 
   form.hidden = false;
@@ -399,7 +447,8 @@ const start = () => {
   byId("sign-out").hidden = !tab.get(TOKEN) || Boolean(byId("sign-in"));
   byId("sign-out").addEventListener("click", () => { tab.drop(TOKEN); location.reload(); });
   if (byId("sign-in")) signIn(byId("sign-in"));
-  if (byId("move")) move(byId("move"));
+  const form = document.querySelector("form[data-address]");
+  if (form) offer(form);
   tellPicked();
 };
 

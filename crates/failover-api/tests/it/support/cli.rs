@@ -38,6 +38,13 @@ impl Said {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
+    /// What was said beside the output does not hold these words.
+    #[track_caller]
+    pub(crate) fn silent_of(self, words: &str) -> Self {
+        assert!(!self.stderr.contains(words), "{words:?} is in: {}", self.stderr);
+        self
+    }
+
     /// What was said beside the output holds these words.
     #[track_caller]
     pub(crate) fn told(self, words: &str) -> Self {

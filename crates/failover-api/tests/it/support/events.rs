@@ -1,9 +1,10 @@
 //! A listener to server-sent events, over a plain connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use super::api::Server;
 use super::process::PATIENCE;
@@ -20,10 +21,17 @@ pub(crate) struct Events {
 impl Events {
     /// Connects and reads the answer's head.
     pub(crate) fn follow(server: &Server) -> Self {
+        Self::follow_as(server, Ipv4Addr::LOCALHOST, &[])
+    }
+
+    /// The same from another address of this machine, with headers.
+    pub(crate) fn follow_as(server: &Server, from: Ipv4Addr, headers: &[(&str, &str)]) -> Self {
         let address = server.url("");
-        let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+        let mut stream = connect(from, address.trim_start_matches("http://").parse().unwrap());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(b"GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET /api/events HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         let mut stream = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -68,4 +76,15 @@ impl Events {
             }
         }
     }
+}
+
+fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream
 }
