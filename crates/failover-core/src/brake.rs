@@ -18,27 +18,44 @@ pub struct Cooldown<'r> {
     pub until: Timestamp,
 }
 
-/// A service that was moved after an alarm about it had begun.
+/// A service about which an alarm is no news: it was moved after the alarm had begun, or may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overtaken {
     /// The service.
     pub service: ServiceName,
     /// When the alarm began.
     pub began: Timestamp,
-    /// The move.
-    pub by: LastMove,
+    /// What is known of the time since then.
+    pub since: Since,
+}
+
+/// What is known of the time since an alarm began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// The service was moved.
+    Moved(LastMove),
+    /// Only younger commits than this are read, and none of them moves the service.
+    Unread(Timestamp),
 }
 
 impl Overtaken {
     /// Why the alarm moves nothing.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Self { service, began, by: LastMove { commit, at } } = self;
-        format!("the alarm began at {began}, and {service} was moved after that, at {at} by {commit}")
+        let Self { service, began, since } = self;
+        match since {
+            Since::Moved(LastMove { commit, at }) => {
+                format!("the alarm began at {began}, and {service} was moved after that, at {at} by {commit}")
+            }
+            Since::Unread(reach) => format!(
+                "the alarm began at {began}, and commits before {reach} are not read, so that {service} may have been moved and brought back since; to move it, ask without webhook="
+            ),
+        }
     }
 }
 
-/// The first of `services` that was moved after an alarm that began at `began`: the alarm is no news to whoever did that.
+/// The first of `services` that was moved after an alarm that began at `began`, or may have been: the alarm is no news to
+/// whoever did that.
 #[must_use]
 pub fn overtaken<'s>(
     mut services: impl Iterator<Item = &'s ServiceName>,
@@ -46,8 +63,11 @@ pub fn overtaken<'s>(
     restraints: &Restraints,
 ) -> Option<Overtaken> {
     services.find_map(|service| {
-        let by = restraints.last_moves.get(service).filter(|last| last.at > began)?;
-        Some(Overtaken { service: service.clone(), began, by: by.clone() })
+        let since = match restraints.last_moves.get(service) {
+            Some(last) => (last.at > began).then(|| Since::Moved(last.clone())),
+            None => restraints.failovers.reach.filter(|reach| *reach > began).map(Since::Unread),
+        };
+        Some(Overtaken { service: service.clone(), began, since: since? })
     })
 }
 
@@ -151,5 +171,28 @@ fn state_of<'r>(service: &Service, restraints: &'r Restraints, now: Timestamp) -
         }
         Some(_) => None,
         None => failovers.reach.filter(|reach| later(*reach) > now).map(State::OutOfSight),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::restraint::Failovers;
+
+    #[test]
+    fn an_alarm_from_before_what_is_read_is_no_reason_to_move() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let service = ServiceName::new("sonarr").unwrap();
+        let of = |reach: Option<&str>| {
+            let failovers = Failovers { reach: reach.map(time), ..Failovers::default() };
+            let restraints = Restraints { failovers: Arc::new(failovers), ..Restraints::default() };
+            overtaken([&service].into_iter(), time("2026-01-15T14:30:00Z"), &restraints)
+        };
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some("2026-01-15T14:00:00Z")), None);
+        let unread = of(Some("2026-01-16T00:00:00Z")).unwrap();
+        assert_eq!(unread.since, Since::Unread(time("2026-01-16T00:00:00Z")));
     }
 }
