@@ -75,11 +75,9 @@ pub(super) fn follow<'a>(
 
     let mut walk =
         Walk { by_folder: &by_folder, files, builds: Builds::default(), way: Vec::new(), visits: 0 };
-    for (step, folder, build) in &flux {
+    for (step, folder, flux) in &flux {
         walk.way.push(step.clone());
-        let mut events = vec![Event::Built(folder.as_str().into())];
-        walk.flatten(folder, &build.components, 0, &mut events);
-        walk.run(&events, &build.build, 0);
+        walk.flux(folder, flux);
         walk.way.clear();
     }
     // What Flux takes with everything around it is no build of its own.
@@ -98,10 +96,12 @@ pub(super) fn follow<'a>(
 enum Event {
     /// It takes what the kustomization in this folder lists.
     Listed(Arc<str>),
-    /// It takes what this folder builds, with or without a kustomization there.
+    /// It takes everything below this folder, where no kustomization is.
     Built(Arc<str>),
     /// What is taken so far is changed by the kustomization in this folder.
     Changed(Arc<str>),
+    /// The same, but for names and namespaces, which are known already.
+    Patched(Arc<str>),
 }
 
 struct Walk<'w, 'a> {
@@ -139,6 +139,28 @@ impl<'a> Walk<'_, 'a> {
         self.run(&events, outer, depth);
     }
 
+    /// Flux edits the kustomization in its folder: its own components come behind those, its patches too, and its namespace
+    /// and affixes take the place of those (`kustomize_generator.go` of fluxcd/pkg).
+    fn flux(&mut self, folder: &str, flux: &FluxBuild) {
+        let here: Arc<str> = folder.into();
+        let Some(kustomization) = self.get(folder) else {
+            let mut events = vec![Event::Built(here)];
+            self.flatten(folder, &flux.components, 0, &mut events);
+            return self.run(&events, &flux.build, 0);
+        };
+        let instead = |own: &String, inner: &String| if own.is_empty() { inner.clone() } else { own.clone() };
+        let build = Build {
+            namespace: flux.build.namespace.clone().or_else(|| kustomization.namespace.clone()),
+            name_prefix: instead(&flux.build.name_prefix, &kustomization.name_prefix),
+            name_suffix: instead(&flux.build.name_suffix, &kustomization.name_suffix),
+        };
+        let mut events = vec![Event::Listed(Arc::clone(&here))];
+        self.flatten(folder, &kustomization.components, 0, &mut events);
+        self.flatten(folder, &flux.components, 0, &mut events);
+        events.push(Event::Patched(here));
+        self.run(&events, &build, 0);
+    }
+
     /// What the components do that something in `folder` refers to. One that a component includes acts on everything, too.
     fn flatten(&mut self, folder: &str, components: &[String], depth: usize, events: &mut Vec<Event>) {
         for reference in components {
@@ -164,8 +186,14 @@ impl<'a> Walk<'_, 'a> {
         for (at, event) in events.iter().enumerate() {
             let mut build = outer.clone();
             for later in events[at..].iter().rev() {
-                let Event::Changed(folder) = later else { continue };
-                build = self.get(folder).map_or_else(|| build.clone(), |inner| build.around(inner));
+                let folder = match later {
+                    Event::Listed(_) | Event::Built(_) => continue,
+                    Event::Patched(folder) => folder,
+                    Event::Changed(folder) => {
+                        build = self.get(folder).map_or_else(|| build.clone(), |inner| build.around(inner));
+                        folder
+                    }
+                };
                 self.way.push(Step::Folder(Arc::clone(folder)));
                 if at == 0 {
                     let way = Way::from(self.way.as_slice());
@@ -174,8 +202,8 @@ impl<'a> Walk<'_, 'a> {
             }
             match event {
                 Event::Listed(folder) => self.listed(folder, &build, depth),
-                Event::Built(folder) => self.folder_or_everything_below(folder, &build, depth),
-                Event::Changed(_) => {}
+                Event::Built(folder) => self.everything_below(folder, &build, depth),
+                Event::Changed(_) | Event::Patched(_) => {}
             }
             self.way.truncate(before);
         }
@@ -209,10 +237,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Flux builds a folder without a kustomization as if one listed everything below it.
-    fn folder_or_everything_below(&mut self, folder: &str, outer: &Build, depth: usize) {
-        if self.by_folder.contains_key(folder) {
-            return self.folder(folder, outer, depth);
-        }
+    fn everything_below(&mut self, folder: &str, outer: &Build, depth: usize) {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let nested: Vec<&str> = self
             .by_folder
