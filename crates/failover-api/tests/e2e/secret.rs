@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use super::scene::{Cluster, wait_for_health};
 use crate::support::api::Server;
@@ -59,11 +60,14 @@ fn a_key_with_a_passphrase_and_one_in_the_form_that_flux_makes_are_used() {
 
     let pkcs8 = cluster.sshd.file("pkcs8");
     run(Command::new("openssl").args(["genpkey", "-algorithm", "ED25519", "-out"]).arg(&pkcs8));
+    // The right password was copied with the same words.
+    let seen = pod.server.log().len();
     cluster.write_secret(&[("identity", fs::read_to_string(&pkcs8).unwrap()), ("known_hosts", known_hosts)]);
     // Its public half, which OpenSSH can say once the server has rewritten the key.
-    let copied = pod.server.wait_log("the key is copied", |event| {
+    let copied = pod.server.next_log(seen, Duration::from_secs(60), |event| {
         event["message"] == "the Secret was copied" && event["changed"] == "identity password"
     });
+    let copied = copied.expect("the key is copied within a minute");
     assert_eq!(copied["secret"], "flux-system/flux-system");
     let public =
         run(Command::new("ssh-keygen").arg("-y").arg("-f").arg(pod.copies()[0].join("identity"))).stdout;
