@@ -287,7 +287,9 @@ fn a_patch_is_about_what_its_target_says() {
     for (target, is_ours) in [
         ("", true),
         ("target: {kind: Deployment, name: sonarr}\n    ", true),
-        ("target: {kind: Deployment, name: sonarr, namespace: media}\n    ", true),
+        // The namespace comes after the patches of the same kustomization.
+        ("target: {kind: Deployment, name: sonarr, namespace: default}\n    ", true),
+        ("target: {kind: Deployment, name: sonarr, namespace: media}\n    ", false),
         ("target: {kind: Deployment, name: other}\n    ", false),
         ("target: {kind: StatefulSet, name: sonarr}\n    ", false),
         ("target: {kind: Deployment, name: sonarr, namespace: other}\n    ", false),

@@ -8,7 +8,8 @@ use super::builds::{Step, Way};
 use super::find::{Found, Subject};
 use super::kustomize::{Named, Stage, Turn, file_in, folder_of, is_file_name};
 use super::listing::{Listing, Tree};
-use super::sets::{Answer, Part, merged, named, operated, parts};
+use super::patched::Called;
+use super::sets::{Answer, Part, merged, named, operated, parts, shifts};
 use crate::config::Target;
 use crate::field::FieldPath;
 use crate::name::RepoPath;
@@ -31,7 +32,7 @@ pub(crate) fn alterations(tree: &Tree, found: &Found, target: &Target, field: &F
         tree,
         target,
         subject: &found.subject,
-        namespaces: tree.listing.namespaces(&found.subject, &found.ways, target.namespace.as_str()),
+        called: Called::default(),
         field: parts(field),
         own,
         merges_list: false,
@@ -99,12 +100,12 @@ struct Judge<'a> {
     tree: &'a Tree,
     target: &'a Target,
     subject: &'a Subject,
-    /// Every namespace that the object is in on its way.
-    namespaces: Vec<&'a str>,
+    /// What the object has been called so far, where the judge is.
+    called: Called,
     field: Vec<Part>,
     /// The object as its manifest has it, where that is what was found.
     own: Option<&'a Node>,
-    /// Whether a patch merges items into the list that the field is in: then its order is another one.
+    /// Whether a patch puts items into the list that the field is in, or takes some out: then its order is another one.
     merges_list: bool,
     found: Vec<Alteration>,
 }
@@ -120,8 +121,8 @@ impl<'a> Judge<'a> {
     fn all(&mut self, found: &Found) {
         for (step, after) in steps(found) {
             match step {
-                Step::Folder(folder) => self.folder(folder, after),
-                Step::Flux(path, index) => self.flux(path, *index),
+                Step::Folder(folder) => self.folder(found, step, folder, after),
+                Step::Flux(path, index) => self.flux(found, step, path, *index),
             }
         }
     }
@@ -130,7 +131,7 @@ impl<'a> Judge<'a> {
         self.tree.sources.get(path)?.documents().ok()
     }
 
-    fn folder(&mut self, folder: &str, after: Option<Turn>) {
+    fn folder(&mut self, found: &Found, step: &Step, folder: &str, after: Option<Turn>) {
         let listing = &self.tree.listing;
         if listing.kustomization(folder).is_none_or(|kustomization| !kustomization.alters) {
             return;
@@ -141,6 +142,7 @@ impl<'a> Judge<'a> {
         };
         let anchors = Anchors::of(root);
         for stage in Stage::ALL {
+            self.called = listing.called_before(self.subject, &found.ways, step, stage);
             let items = anchors.get(root, stage.key()).map(Node::items).unwrap_or_default();
             for (index, item) in items.iter().enumerate() {
                 if after.is_none_or(|after| Turn { stage, index } > after) {
@@ -150,7 +152,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn flux(&mut self, path: &RepoPath, index: usize) {
+    fn flux(&mut self, found: &Found, step: &Step, path: &RepoPath, index: usize) {
         let Some(facts) = self.tree.listing.documents(path).get(index) else { return };
         if facts.flux.as_ref().is_none_or(|flux| !flux.alters) {
             return;
@@ -160,6 +162,7 @@ impl<'a> Judge<'a> {
             return self.note(Answer::Maybe, format!("{path}, whose text is not known,"));
         };
         let anchors = Anchors::of(root);
+        self.called = self.tree.listing.called_before(self.subject, &found.ways, step, Stage::Patches);
         let patches = anchors.get(root, "spec").and_then(|spec| anchors.get(spec, "patches"));
         for item in patches.map(Node::items).unwrap_or_default() {
             self.item(path, Stage::Patches, &anchors, anchors.resolve(item));
@@ -277,13 +280,19 @@ impl<'a> Judge<'a> {
 
     fn patches(&mut self, document: &Node, chosen: Option<Answer>) -> Answer {
         if !document.items().is_empty() {
-            return chosen.unwrap_or(Answer::Maybe).min(operated(document, &self.field, self.own));
+            let answer = chosen.unwrap_or(Answer::Maybe).min(operated(document, &self.field, self.own));
+            self.merges_list |=
+                answer != Answer::Yes && chosen != Some(Answer::No) && shifts(document, &self.field);
+            return answer;
+        }
+        let is_list = document.get("kind").and_then(Node::as_text).is_some_and(|kind| kind.ends_with("List"));
+        if let (true, Some(items)) = (is_list, document.get("items")) {
+            let answers = items.items().iter().map(|item| self.patches(item, chosen));
+            return answers.max().unwrap_or(Answer::No);
         }
         let chosen = chosen.unwrap_or_else(|| {
-            let about = Named::of_patch(document).is_some_and(|named| {
-                named.kind == self.target.kind.as_str()
-                    && named.fits(self.subject, self.target.name.as_str(), &self.namespaces)
-            });
+            let about = Named::of_patch(document)
+                .is_some_and(|named| named.kind == self.target.kind.as_str() && named.fits(&self.called));
             if about { Answer::Yes } else { Answer::No }
         });
         // Kustomize knows how to merge the lists of Kubernetes' own kinds.
@@ -301,15 +310,8 @@ impl<'a> Judge<'a> {
     /// A transformer by its configuration: the ones that come with Kustomize do what their fields say.
     fn transformer(&mut self, at: &str, file: &RepoPath, configuration: &Node) {
         let kind = configuration.get("kind").and_then(Node::as_text).unwrap_or_default();
-        let harmless = [
-            "AnnotationsTransformer",
-            "HashTransformer",
-            "ImageTagTransformer",
-            "LabelTransformer",
-            "NamespaceTransformer",
-            "PrefixTransformer",
-            "SuffixTransformer",
-        ];
+        let harmless =
+            ["AnnotationsTransformer", "HashTransformer", "ImageTagTransformer", "LabelTransformer"];
         if kind == "PatchTransformer" {
             self.patch_item(file, at, &Anchors::of(configuration), configuration);
         } else if !configuration.is_null() && !harmless.contains(&kind) {
@@ -339,10 +341,9 @@ impl<'a> Judge<'a> {
             Some((group, version)) => (group, version),
             None => ("", self.subject.api_version.as_str()),
         };
-        let names = [self.subject.name.as_str(), self.target.name.as_str()];
         let mut answer = fits(text("kind"), &[self.target.kind.as_str()])
-            .min(fits(text("name"), &names))
-            .min(fits(text("namespace"), &self.namespaces));
+            .min(fits(text("name"), &self.called.names))
+            .min(fits(text("namespace"), &self.called.namespaces));
         if !version.is_empty() {
             answer = answer.min(fits(text("group"), &[group])).min(fits(text("version"), &[version]));
         }
@@ -370,17 +371,17 @@ impl<'a> Judge<'a> {
     }
 
     fn is_called(&self, name: &str) -> bool {
-        name == self.subject.name || name == self.target.name.as_str()
+        self.called.names.iter().any(|known| known == name)
     }
 }
 
 /// Whether an expression fits one of the texts as a whole; without one, everything fits.
-fn fits(expression: &str, texts: &[&str]) -> Answer {
-    if expression.is_empty() || texts.contains(&expression) {
+fn fits(expression: &str, texts: &[impl AsRef<str>]) -> Answer {
+    if expression.is_empty() || texts.iter().any(|text| text.as_ref() == expression) {
         return Answer::Yes;
     }
     match Regex::new(&format!("^(?:{expression})$")) {
-        Ok(expression) if texts.iter().any(|text| expression.is_match(text)) => Answer::Yes,
+        Ok(expression) if texts.iter().any(|text| expression.is_match(text.as_ref())) => Answer::Yes,
         Ok(_) => Answer::No,
         Err(_) => Answer::Maybe,
     }

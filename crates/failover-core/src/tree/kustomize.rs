@@ -96,6 +96,9 @@ pub(super) enum About {
 /// An object as a patch names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
+    /// The API group and version, each where it is named.
+    group: Option<String>,
+    version: Option<String>,
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) namespace: Option<String>,
@@ -242,13 +245,28 @@ impl Named {
     /// The object that a patch's target names; Kustomize takes what stands there for regular expressions, and
     /// selectors choose by labels: `None` for what may be several objects.
     fn of_target(target: &Node) -> Option<Self> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let names_one = target.entries().iter().all(|(key, value)| match (key.as_text(), value.as_text()) {
             (Some("kind" | "name" | "namespace"), Some(text)) => text.chars().all(is_plain),
             (Some("group" | "version"), Some(_)) => true,
             (_, _) => false,
         });
-        names_one.then(|| Self::read(target.get("kind")?, target))?
+        let text = |key: &str| Some(target.get(key)?.as_text()?.to_owned()).filter(|text| !text.is_empty());
+        let named = names_one.then(|| Self::read(target.get("kind")?, target))??;
+        Some(Self { group: text("group"), version: text("version"), ..named })
+    }
+
+    /// Whether an object of this `apiVersion` is meant, as far as one is named.
+    pub(super) fn fits_api(&self, api_version: &str) -> bool {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.group.as_deref().is_none_or(|own| own == group)
+            && self.version.as_deref().is_none_or(|own| own == version)
+    }
+
+    /// What an object names itself.
+    pub(super) fn of(kind: &str, name: &str, namespace: Option<&str>) -> Self {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        Self { group: None, version: None, kind, name, namespace: namespace.map(str::to_owned) }
     }
 
     /// What a strategic merge patch names.
@@ -258,7 +276,8 @@ impl Named {
 
     fn read(kind: &Node, named: &Node) -> Option<Self> {
         let text = |key: &str| Some(named.get(key)?.as_text()?.to_owned());
-        Some(Self { kind: kind.as_text()?.to_owned(), name: text("name")?, namespace: text("namespace") })
+        let namespace = text("namespace").filter(|text| !text.is_empty());
+        Some(Self::of(kind.as_text()?, &text("name")?, namespace.as_deref()))
     }
 }
 

@@ -7,7 +7,7 @@ use super::builds::{Step, Way};
 use super::facts::DocumentFacts;
 use super::find::{Found, Subject, is_kind, is_within, starts};
 use super::index::Identity;
-use super::kustomize::{About, Kustomization, Named, Stage, Turn, folder_of};
+use super::kustomize::{About, FluxBuild, Kustomization, Named, Stage, Turn, folder_of};
 use super::listing::Listing;
 use crate::code::{Code, Problem};
 use crate::config::Target;
@@ -33,12 +33,30 @@ struct Spot {
     patch: Option<usize>,
 }
 
+/// The names and namespaces that an object has had up to some step of its way.
+#[derive(Debug, Default)]
+pub(super) struct Called {
+    pub(super) names: Vec<String>,
+    pub(super) namespaces: Vec<String>,
+}
+
+impl Called {
+    fn add(&mut self, name: &str, namespace: &str) {
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+        if !self.namespaces.iter().any(|known| known == namespace) {
+            self.namespaces.push(namespace.to_owned());
+        }
+    }
+}
+
 impl Named {
-    /// Whether the patch that names this is about an object. Kustomize compares with every name and namespace that an
-    /// object has had on its way; in doubt this says yes.
-    pub(super) fn fits(&self, own: &Subject, built: &str, namespaces: &[&str]) -> bool {
-        let name = self.name == own.name || (built.contains(&self.name) && self.name.contains(&own.name));
-        name && self.namespace.as_deref().is_none_or(|namespace| namespaces.contains(&namespace))
+    /// Whether the patch that names this is about an object. Kustomize compares with every name and namespace that the
+    /// object has had so far.
+    pub(super) fn fits(&self, called: &Called) -> bool {
+        called.names.contains(&self.name)
+            && self.namespace.as_ref().is_none_or(|namespace| called.namespaces.contains(namespace))
     }
 }
 
@@ -53,7 +71,7 @@ impl Listing {
         let folder = folder_of(path);
         let (mut fitting, mut astray) = (Vec::new(), None);
         for patch in kustomization.embedded(target) {
-            let reach = self.reach(folder, &patch.about, target);
+            let reach = self.reach(folder, Stage::Patches, &patch.about, target);
             match reach.subject {
                 Some(_) => fitting.push((patch, reach)),
                 None if is_exactly(&patch.about, target) => astray = Some(patch.place),
@@ -113,7 +131,7 @@ impl Listing {
                     }
                 };
                 for (document, place, about) in named {
-                    let reach = self.reach(folder, &about, target);
+                    let reach = self.reach(folder, patch.turn.stage, &about, target);
                     if reach.subject.is_some() {
                         if !spots.contains(&(document, place)) {
                             spots.push((document, place));
@@ -162,22 +180,26 @@ impl Listing {
     }
 
     /// What a patch that the kustomization in `folder` applies reaches.
-    fn reach(&self, folder: &str, about: &Named, target: &Target) -> Reach {
+    fn reach(&self, folder: &str, stage: Stage, about: &Named, target: &Target) -> Reach {
         let mut reach = Reach::default();
         let step = Step::Folder(folder.into());
         for (path, document) in self.index.of_kind(&about.kind).filter_map(|object| self.object(object)) {
-            if !about.name.contains(&document.name) || self.index.patches.contains_key(path) {
+            if !about.name.contains(&document.name)
+                || !about.fits_api(&document.api_version)
+                || self.index.patches.contains_key(path)
+            {
                 continue;
             }
             let own = Subject::from(document);
             for (build, ways) in self.index.builds.of.get(path).into_iter().flatten() {
-                let mut through = ways.iter().filter(|way| way.contains(&step)).peekable();
-                let identity = Identity::new(document, build);
-                if through.peek().is_none()
-                    || !about.fits(&own, &identity.name, &self.namespaces(&own, ways, &identity.namespace))
-                {
+                let through = ways.iter().filter(|way| way.contains(&step));
+                let mut through = through
+                    .filter(|way| about.fits(&self.called_before(&own, [*way], &step, stage)))
+                    .peekable();
+                if through.peek().is_none() {
                     continue;
                 }
+                let identity = Identity::new(document, build);
                 if is_kind(document, target) && identity.is(target) {
                     reach.subject = Some(own.clone());
                     reach.ways.extend(through.cloned());
@@ -195,25 +217,42 @@ impl Listing {
         reach
     }
 
-    /// Every namespace that an object is in on its ways.
-    pub(super) fn namespaces<'a>(
-        &'a self,
-        own: &'a Subject,
+    /// What an object has been called when `step` comes to `stage` on each of the ways. Kustomize gives namespaces and
+    /// affixes after the patches of the same kustomization, and before its other changes.
+    pub(super) fn called_before<'a>(
+        &self,
+        own: &Subject,
         ways: impl IntoIterator<Item = &'a Way>,
-        built: &'a str,
-    ) -> Vec<&'a str> {
-        let own = own.namespace.as_deref().unwrap_or("default");
-        let steps = ways.into_iter().flat_map(|way| way.iter());
-        let between = steps.filter_map(|step| match step {
-            Step::Folder(folder) => self.kustomization(folder)?.namespace.as_deref(),
-            Step::Flux(path, index) => {
-                self.documents(path).get(*index)?.flux.as_ref()?.build.namespace.as_deref()
+        step: &Step,
+        stage: Stage,
+    ) -> Called {
+        let mut called = Called::default();
+        for way in ways {
+            let Some(at) = way.iter().position(|one| one == step) else { continue };
+            // Flux writes its patches into the kustomization at its path.
+            let written_into = match (step, way.get(at + 1)) {
+                (Step::Flux(path, index), Some(Step::Folder(folder))) => {
+                    let flux = self.documents(path).get(*index).and_then(|document| document.flux.as_ref());
+                    flux.and_then(FluxBuild::folder).is_some_and(|path| path == **folder)
+                }
+                (Step::Flux(..) | Step::Folder(_), _) => false,
+            };
+            let first = match stage {
+                Stage::StrategicMerge | Stage::Patches => at + 1 + usize::from(written_into),
+                Stage::Json6902 | Stage::Replicas | Stage::Transformers | Stage::Replacements => at,
+            };
+            let mut name = own.name.clone();
+            let mut namespace = own.namespace.clone().unwrap_or_else(|| "default".to_owned());
+            called.add(&name, &namespace);
+            for inner in way.get(first..).unwrap_or_default().iter().rev() {
+                let Step::Folder(folder) = inner else { continue };
+                let Some(kustomization) = self.kustomization(folder) else { continue };
+                name = format!("{}{name}{}", kustomization.name_prefix, kustomization.name_suffix);
+                namespace = kustomization.namespace.clone().unwrap_or(namespace);
+                called.add(&name, &namespace);
             }
-        });
-        let mut namespaces: Vec<&str> = between.chain([own, built]).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        namespaces
+        }
+        called
     }
 
     fn reached(
@@ -250,8 +289,7 @@ impl Listing {
 
 impl From<&DocumentFacts> for Named {
     fn from(document: &DocumentFacts) -> Self {
-        let (kind, name) = (document.kind.clone(), document.name.clone());
-        Self { kind, name, namespace: document.namespace.clone() }
+        Self::of(&document.kind, &document.name, document.namespace.as_deref())
     }
 }
 

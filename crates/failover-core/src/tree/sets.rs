@@ -58,6 +58,25 @@ fn pointer(text: &str) -> Vec<String> {
 /// Whether a strategic merge patch sets the field. `lists_merge` is whether lists of the kind are merged by a key of
 /// their items, as those of Kubernetes' own kinds are, and not replaced as a whole.
 pub(super) fn merged(patch: &Node, field: &[Part], lists_merge: bool) -> Answer {
+    // Others, such as tolerations, are replaced as a whole also in Kubernetes' own kinds.
+    let merging = [
+        "containers",
+        "env",
+        "ephemeralContainers",
+        "hostAliases",
+        "imagePullSecrets",
+        "initContainers",
+        "ports",
+        "topologySpreadConstraints",
+        "volumeDevices",
+        "volumeMounts",
+        "volumes",
+    ];
+    let list = field.iter().zip(field.iter().skip(1)).find_map(|(list, item)| match (list, item) {
+        (Part::Key(list), Part::Item { .. } | Part::At(_) | Part::Every) => Some(list.as_str()),
+        (_, _) => None,
+    });
+    let lists_merge = lists_merge && list.is_none_or(|list| merging.contains(&list));
     merged_below(&Anchors::of(patch), patch, field, lists_merge)
 }
 
@@ -91,19 +110,39 @@ fn merged_below<'a>(anchors: &Anchors<'a>, node: &'a Node, field: &[Part], lists
     }
 }
 
-/// Whether operations (RFC 6902) set the field; `own` is the object as its manifest has it, where that is known.
+/// Whether operations (RFC 6902) put items into the list that the field is in, or take some out, but for its end.
+pub(super) fn shifts(operations: &Node, field: &[Part]) -> bool {
+    let anchors = Anchors::of(operations);
+    operations.items().iter().any(|item| shift(&anchors, item, field))
+}
+
+fn shift<'a>(anchors: &Anchors<'a>, operation: &'a Node, field: &[Part]) -> bool {
+    let Some(list) = field.iter().position(|part| !matches!(part, Part::Key(_))) else { return false };
+    let text = |key: &str| anchors.get(operation, key).and_then(Node::as_text);
+    let is_item = |key: &str| {
+        let path = pointer(text(key).unwrap_or_default());
+        path.len() == list + 1 && path.last().is_some_and(|last| last != "-")
+    };
+    !matches!(text("op"), Some("replace" | "test")) && (is_item("path") || is_item("from"))
+}
+
+/// Whether operations (RFC 6902) set the field, or make the build fail once it is another one; `own` is the object as its manifest has it, where that is known.
 pub(super) fn operated(operations: &Node, field: &[Part], own: Option<&Node>) -> Answer {
     let anchors = Anchors::of(operations);
-    Answer::any(operations.items().iter().map(|item| {
+    let (mut own, mut answer) = (own, Answer::No);
+    for item in operations.items() {
         let text = |key: &str| anchors.get(item, key).and_then(Node::as_text);
         let at = |key: &str| text(key).map_or(Answer::Maybe, |path| pointed(path, field, own, text("op")));
-        match text("op") {
-            Some("test") => Answer::No,
+        answer = answer.max(match text("op") {
             Some("move") => at("path").max(at("from")),
             Some(_) => at("path"),
             None => Answer::Maybe,
+        });
+        if shift(&anchors, item, field) {
+            own = None;
         }
-    }))
+    }
+    answer
 }
 
 fn pointed(path: &str, field: &[Part], own: Option<&Node>, operation: Option<&str>) -> Answer {
@@ -117,6 +156,8 @@ fn pointed(path: &str, field: &[Part], own: Option<&Node>, operation: Option<&st
             Some(Part::Key(_)) => Answer::No,
             // Something is put before an item or behind all; the item stays what it is.
             Some(_) if part == "-" || (at + 1 == path.len() && operation == Some("add")) => Answer::No,
+            // Some count from the end by numbers below zero.
+            Some(_) if part.parse::<usize>().is_err() => Answer::Maybe,
             Some(Part::At(index)) if part.parse() == Ok(*index) => Answer::Yes,
             Some(Part::At(_)) => Answer::No,
             Some(Part::Every) => Answer::Yes,
@@ -260,7 +301,9 @@ mod tests {
             (format!("[{{op: replace, path: {at}/nodeSelector/role, value: x}}]"), NODE, Answer::Yes),
             (format!("[{{op: add, path: {at}/nodeSelector, value: {{}}}}]"), NODE, Answer::Yes),
             (format!("[{{op: remove, path: {at}/nodeSelector/disk}}]"), NODE, Answer::No),
-            (format!("[{{op: test, path: {at}/nodeSelector/role, value: x}}]"), NODE, Answer::No),
+            (format!("[{{op: test, path: {at}/nodeSelector/role, value: x}}]"), NODE, Answer::Yes),
+            (format!("[{{op: test, path: {at}/nodeSelector/disk, value: x}}]"), NODE, Answer::No),
+            (format!("[{{op: remove, path: {at}/volumes/-1}}]"), CLAIM, Answer::Maybe),
             (format!("[{{op: move, from: {at}/nodeSelector, path: /x}}]"), NODE, Answer::Yes),
             (
                 format!("[{{op: replace, path: {at}/volumes/1/persistentVolumeClaim/claimName, value: x}}]"),
@@ -274,6 +317,13 @@ mod tests {
             ),
             (format!("[{{op: remove, path: {at}/volumes/1}}]"), CLAIM, Answer::Yes),
             (format!("[{{op: add, path: {at}/volumes/1, value: {{}}}}]"), CLAIM, Answer::No),
+            (
+                format!(
+                    "[{{op: remove, path: {at}/volumes/0}}, {{op: replace, path: {at}/volumes/0/persistentVolumeClaim, value: x}}]"
+                ),
+                CLAIM,
+                Answer::Maybe,
+            ),
             (format!("[{{op: add, path: {at}/volumes/-, value: {{}}}}]"), CLAIM, Answer::No),
             ("[{op: replace, path: /metadata/labels/a~1b, value: x}]".to_owned(), NODE, Answer::No),
         ] {
