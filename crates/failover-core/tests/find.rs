@@ -215,6 +215,21 @@ fn a_file_that_its_kustomization_leaves_out_is_told_of() {
     assert_eq!(only(&files), Some(left_out));
 }
 
+#[test]
+fn components_that_multiply_are_not_followed_to_their_end() {
+    let component =
+        |includes: usize| format!("kind: Component\ncomponents: [../c{includes}, ../c{includes}]\n");
+    let names: Vec<String> = (0..20).map(|at| format!("c{at}/kustomization.yaml")).collect();
+    let texts: Vec<String> = (0..20_usize)
+        .map(|at| if at == 0 { "kind: Component\n".to_owned() } else { component(at - 1) })
+        .collect();
+    let mut files: Vec<(&str, &str)> =
+        names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    files.push(("over/kustomization.yaml", "resources: [d.yaml]\ncomponents: [../c19]\n"));
+    files.push(("over/d.yaml", MEDIA));
+    assert_eq!(found(&files, &target("media", "sonarr")), Err(Code::ManifestShared));
+}
+
 /// Each of these took longer than anybody waits before what was seen was remembered.
 #[test]
 fn small_files_that_multiply_are_read_in_one_go() {

@@ -78,9 +78,10 @@ fn a_move_gives_the_same_commit_by_server_remote_and_clone() {
 
     assert_eq!(same(&by_server), answer);
     assert_eq!(same(&by_remote), answer);
-    // Only a clone has something to add: whether its branch is pushed.
+    // Only a clone has something to add: whether its branch is pushed, and how far it is ahead.
     let mut of_clone = same(&by_clone);
     assert_eq!(of_clone.as_object_mut().unwrap().remove("pushed"), Some(true.into()));
+    assert_eq!(of_clone.as_object_mut().unwrap().remove("ahead"), Some(0.into()));
     assert_eq!(of_clone, answer);
 
     assert_eq!(requested_by(&curl), "unauthenticated (127.0.0.1)");
@@ -161,6 +162,7 @@ fn a_partial_batch_gives_the_same_commit_by_server_remote_and_clone() {
             let said = cli.run([typed, &["-o", "json"], more].concat()).ended(code).stdout;
             let mut said = nobodys(same(&said));
             assert_eq!(said.as_object_mut().unwrap().remove("pushed"), moves.then_some(true.into()));
+            assert_eq!(said.as_object_mut().unwrap().remove("ahead"), moves.then_some(0.into()));
             assert_eq!(said, answer, "{typed:?}");
         }
         // Their parents are what the moves before made.

@@ -185,6 +185,11 @@ impl<'a> Walk<'_, 'a> {
         let before = self.way.len();
         for (at, event) in events.iter().enumerate() {
             let mut build = outer.clone();
+            // Components that include the same ones over and over are many times as many steps.
+            self.visits += events.len() - at;
+            if self.is_too_much(0) {
+                return self.way.truncate(before);
+            }
             for later in events[at..].iter().rev() {
                 let folder = match later {
                     Event::Listed(_) | Event::Built(_) => continue,
