@@ -14,7 +14,7 @@ use failover_core::topology::Active;
 use maud::{Markup, html};
 
 use super::layout::{Frame, Part};
-use super::plan::{Asked, intent, of, request};
+use super::plan::{Asked, blocked, intent, of, request};
 use super::selected::Selected;
 use super::words::{self, count};
 use super::{diff, holds};
@@ -169,7 +169,7 @@ fn lead(plan: &Plan, moves: usize, there: usize) -> Markup {
             } @else {
                 "Nothing can be moved."
             }
-            @if !plan.blocked_by.is_empty() { " " strong { "A check blocks it" } ", so it would be refused as it is." }
+            (blocked(plan))
             @if there > 0 && moves + plan.refused.len() > 0 { " " (there) " " (is(there)) " there already." }
             @if !plan.not_chosen.is_empty() { " " strong { (plan.not_chosen.len()) " may be on the node, too, and " (is(plan.not_chosen.len())) " not chosen." } }
             @if !plan.refused.is_empty() { " " (plan.refused.len()) " " (is(plan.refused.len())) " refused and left as " (if plan.refused.len() == 1 { "it is" } else { "they are" }) "." }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use failover_core::change::{Move, SettingChange};
 use failover_core::check::Finding;
 use failover_core::code::Code;
+use failover_core::config::SettingKind;
 use failover_core::history;
 use failover_core::intent::{Intent, Selection};
 use failover_core::name::{Role, ServiceName};
@@ -85,7 +86,7 @@ fn shown(plan: &Plan, service: &ServiceName, active: Active) -> Markup {
         } @else {
             p class="lead" {
                 (service) " is " strong { (active) } " now. One commit on " code { (plan.base.branch) } " sets "
-                (count(changes.len(), "field", "fields")) " in " (count(plan.files.len(), "file", "files")) ":"
+                (count(changes.len(), "field", "fields")) " in " (count(plan.files.len(), "file", "files")) "." (blocked(plan))
             }
             ul class="changes" role="list" { @for change in &changes { li { (of(change)) } } }
             @if !plan.findings.is_empty() {
@@ -104,6 +105,11 @@ fn shown(plan: &Plan, service: &ServiceName, active: Active) -> Markup {
     }
 }
 
+/// What is to be known before anybody asks for a move that a check stops.
+pub(super) fn blocked(plan: &Plan) -> Markup {
+    html! { @if !plan.blocked_by.is_empty() { " " strong { "A check blocks it" } ", so it would be refused as it is." } }
+}
+
 /// A field that changes, and where it is.
 pub(super) fn of(change: &SettingChange) -> Markup {
     html! {
@@ -115,7 +121,10 @@ pub(super) fn of(change: &SettingChange) -> Markup {
 fn values(change: &SettingChange) -> Markup {
     html! {
         p {
-            (words::setting(change.kind)) ": "
+            (words::setting(change.kind))
+            // Several of them are told apart by nothing else.
+            @if change.kind == SettingKind::Field { " " code { (change.field) } " of " (change.target.kind) " " (change.target.name) }
+            ": "
             @match &change.from { Some(from) => code { (from) }, None => em { "missing" } }
             " → " span class="unseen" { "becomes " } code { (change.to) }
         }
