@@ -115,22 +115,33 @@ impl FieldPath {
         &self.0
     }
 
-    /// The keys that lead to the field in the object. An operation of a JSON 6902 patch, `[path=/spec/a~1b].value`, is
-    /// taken for the field that it is about: its pointer's keys, and those in its value.
+    /// For the value of an operation in a JSON 6902 patch, `[path=/spec/a~1b].value`: the operation's path, and the steps
+    /// within its value.
     #[must_use]
-    pub fn keys(&self) -> Vec<Cow<'_, str>> {
+    pub fn operation(&self) -> Option<(&str, &[Segment])> {
         match self.0.as_slice() {
             [Segment::Item { key, value: pointer }, Segment::Key(value), rest @ ..]
                 if key == "path" && value == "value" =>
             {
-                // As RFC 6901 escapes them.
-                let steps = pointer.split('/').skip(1);
-                let steps = steps.map(|step| Cow::Owned(step.replace("~1", "/").replace("~0", "~")));
-                steps.chain(keys_of(rest)).collect()
+                Some((pointer, rest))
             }
-            all => keys_of(all).collect(),
+            _ => None,
         }
     }
+
+    /// The keys that lead to the field in the object; an operation of a patch is taken for the field that it is about.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Cow<'_, str>> {
+        match self.operation() {
+            Some((path, rest)) => pointer(path).map(Cow::Owned).chain(keys_of(rest)).collect(),
+            None => keys_of(&self.0).collect(),
+        }
+    }
+}
+
+/// The parts of a JSON pointer (RFC 6901).
+pub(crate) fn pointer(text: &str) -> impl Iterator<Item = String> {
+    text.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
 }
 
 fn keys_of(segments: &[Segment]) -> impl Iterator<Item = Cow<'_, str>> {

@@ -213,13 +213,13 @@ fn unsettable(root: &Node, setting: &Setting, found: &Found) -> Option<Problem> 
     let problem = |detail, hint, place| {
         Some(Problem::new(Code::FieldUneditable, detail, hint).in_file(&found.path, Some(place)))
     };
-    if let (true, Some(Segment::Item { key, value })) = (found.is_patch(), setting.field.segments().first()) {
+    if let (true, Some((path, _))) = (found.is_patch(), setting.field.operation()) {
         // An operation that only looks at the value makes the build fail once it is another one.
         let operation =
-            root.items().iter().find(|item| item.get(key).and_then(Node::as_text) == Some(value))?;
+            root.items().iter().find(|item| item.get("path").and_then(Node::as_text) == Some(path))?;
         let name = operation.get("op").and_then(Node::as_text).unwrap_or("none");
         if !matches!(name, "add" | "replace") {
-            let detail = format!("the operation at {value} is {name:?}, which sets no value");
+            let detail = format!("the operation at {path} is {name:?}, which sets no value");
             return problem(detail, "configure the operation that adds or replaces it", operation.place);
         }
     }

@@ -31,16 +31,8 @@ impl Found<'_, '_> {
 
     /// app-template takes a controller's own node selector in place of the one for all, unless told to merge them.
     fn overridden(&mut self, of: &SettingState<'_>, reader: &Reader<'_>) {
-        let keys: Vec<&str> = of
-            .setting
-            .field
-            .segments()
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Key(key) => Some(key.as_str()),
-                Segment::Item { .. } => None,
-            })
-            .collect();
+        let keys = of.setting.field.keys();
+        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
         let &["spec", "values", "defaultPodOptions", "nodeSelector", label] = keys.as_slice() else { return };
         let wanted = of.setting.value(self.to).to_string();
         let values = ["spec", "values"];

@@ -52,20 +52,13 @@ impl<'a> Filling<'a> {
     pub(crate) fn of(setting: &'a Setting, found: &'a Found) -> Option<Self> {
         let Target { kind, namespace, name, .. } = &setting.target;
         let (namespace, name) = (namespace.as_str(), name.as_str());
-        let keys: Option<Vec<&str>> = match setting.field.segments() {
-            // An operation of a JSON patch.
-            [Segment::Item { key, value: pointer }, Segment::Key(last)]
-                if key == "path" && last == "value" =>
-            {
-                Some(pointer.trim_start_matches('/').split('/').collect())
-            }
-            segments => segments
-                .iter()
-                .map(|segment| match segment {
-                    Segment::Key(key) => Some(key.as_str()),
-                    Segment::Item { .. } => None,
-                })
-                .collect(),
+        let plain = |segment: &'a Segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            Segment::Item { .. } => None,
+        };
+        let keys: Option<Vec<&str>> = match setting.field.operation() {
+            Some((pointer, _)) => Some(pointer.trim_start_matches('/').split('/').collect()),
+            None => setting.field.segments().iter().map(plain).collect(),
         };
         let (variable, by) = match (kind.as_str(), keys?.as_slice()) {
             ("Kustomization", &["spec", "postBuild", "substitute", variable]) => {

@@ -38,15 +38,15 @@ pub(super) struct Turn {
 }
 
 /// The lists of a kustomization that change objects, in the order that Kustomize follows
-/// (`configureBuiltinTransformers` in its source; `transformers` and `replacements` come last).
+/// (`runTransformers` in its source: `transformers` come last).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     StrategicMerge,
     Patches,
     Json6902,
     Replicas,
-    Transformers,
     Replacements,
+    Transformers,
 }
 
 impl Stage {
@@ -55,8 +55,8 @@ impl Stage {
         Self::Patches,
         Self::Json6902,
         Self::Replicas,
-        Self::Transformers,
         Self::Replacements,
+        Self::Transformers,
     ];
 
     /// The list's key.

@@ -1,6 +1,6 @@
 //! Whether something that Kustomize does to an object sets one of its fields.
 
-use crate::field::{FieldPath, Segment};
+use crate::field::{FieldPath, Segment, pointer};
 use crate::yaml::{Anchors, Node};
 
 /// What can be said about a question to the repository.
@@ -38,21 +38,12 @@ pub(super) fn parts(field: &FieldPath) -> Vec<Part> {
         Segment::Key(key) => Part::Key(key.clone()),
         Segment::Item { key, value } => Part::Item { key: key.clone(), value: value.clone() },
     };
-    match field.segments() {
-        [Segment::Item { key, value }, Segment::Key(word), rest @ ..] if key == "path" && word == "value" => {
-            let named = pointer(value).into_iter().map(|part| match part.parse() {
-                Ok(index) => Part::At(index),
-                Err(_) => Part::Key(part),
-            });
-            named.chain(rest.iter().map(part)).collect()
-        }
-        segments => segments.iter().map(part).collect(),
-    }
-}
-
-/// The parts of a JSON pointer (RFC 6901).
-fn pointer(text: &str) -> Vec<String> {
-    text.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+    let Some((path, rest)) = field.operation() else { return field.segments().iter().map(part).collect() };
+    let named = pointer(path).map(|part| match part.parse() {
+        Ok(index) => Part::At(index),
+        Err(_) => Part::Key(part),
+    });
+    named.chain(rest.iter().map(part)).collect()
 }
 
 /// Whether a strategic merge patch sets the field. `lists_merge` is whether lists of the kind are merged by a key of
@@ -120,7 +111,7 @@ fn shift<'a>(anchors: &Anchors<'a>, operation: &'a Node, field: &[Part]) -> bool
     let Some(list) = field.iter().position(|part| !matches!(part, Part::Key(_))) else { return false };
     let text = |key: &str| anchors.get(operation, key).and_then(Node::as_text);
     let is_item = |key: &str| {
-        let path = pointer(text(key).unwrap_or_default());
+        let path: Vec<String> = pointer(text(key).unwrap_or_default()).collect();
         path.len() == list + 1 && path.last().is_some_and(|last| last != "-")
     };
     !matches!(text("op"), Some("replace" | "test")) && (is_item("path") || is_item("from"))
@@ -146,7 +137,7 @@ pub(super) fn operated(operations: &Node, field: &[Part], own: Option<&Node>) ->
 }
 
 fn pointed(path: &str, field: &[Part], own: Option<&Node>, operation: Option<&str>) -> Answer {
-    let path = pointer(path);
+    let path: Vec<String> = pointer(path).collect();
     let mut answer = Answer::Yes;
     for (at, part) in path.iter().enumerate() {
         let here = match field.get(at) {
